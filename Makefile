@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Every verb of the project.  `make help` lists them; DESIGN and README say
+# what each is for.  The work is done by the scripts that the recipes name.
+
+BASE	?= 6.12
+KDIR	?=
+QEMU	?= qemu-system-x86_64
+ACCEL	?= auto
+JOBS	?= $(shell nproc)
+EXTRA_CONFIG ?=
+APPEND	?=
+QEMU_ARGS ?=
+CONFIG	?=
+
+export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG
+
+.PHONY: help run test tree series refresh apply deb kernel stock-kernel boot \
+	check unit fuzz selftest matrix bench docs clean
+
+help:		## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*##/  \1\t/p' Makefile | expand -t 18
+
+run:		## build, boot and show where every virtio device's DMA goes
+	@scripts/deps.sh run
+	@scripts/run.py
+
+test:		## all tests; closes with "N passed, N failed, N skipped"
+	@scripts/deps.sh test
+	@scripts/test.py
+
+tree:		## lay the base and the series out as a git tree, build/$(BASE)/linux
+	@scripts/deps.sh tree
+	@scripts/tree.py tree
+
+series:		## write the patches for git am to build/$(BASE)/series
+	@scripts/deps.sh tree
+	@scripts/tree.py series
+
+refresh:	## take commits made in build/$(BASE)/linux back into this repository
+	@scripts/deps.sh tree
+	@scripts/tree.py refresh
+
+apply:		## put the series onto the kernel tree at KDIR
+	@scripts/deps.sh tree
+	@scripts/tree.py apply
+
+deb:		## Debian kernel packages of KDIR (or the base) with the series, CONFIG=file
+	@scripts/deps.sh deb
+	@scripts/tree.py deb
+
+kernel:		## build/$(BASE)/bzImage; EXTRA_CONFIG=file merges a fragment
+	@scripts/deps.sh kernel
+	@scripts/kernel.sh ours
+
+stock-kernel:	## build/$(BASE)/bzImage-stock, the unmodified base
+	@scripts/deps.sh kernel
+	@scripts/kernel.sh stock
+
+boot:		## a shell in the guest; APPEND= kernel parameters, QEMU_ARGS= devices
+	@scripts/deps.sh run
+	@scripts/guest.py shell
+
+check:		## checkpatch, sparse, coccinelle, kernel-doc, shellcheck, documents
+	@scripts/deps.sh check
+	@scripts/check.sh
+
+unit:		## the ring in userspace against model devices
+	@scripts/deps.sh unit
+	@scripts/unit.sh
+
+fuzz:		## the same under libFuzzer, a device that does anything
+	@scripts/deps.sh fuzz
+	@scripts/unit.sh fuzz
+
+selftest:	## kselftests inside the guest
+	@scripts/deps.sh run
+	@scripts/selftest.py
+
+matrix:		## the table of expectations row by row, stock beside ours
+	@scripts/deps.sh run
+	@scripts/matrix.py
+
+bench:		## figures, stock beside ours in one run, with plots
+	@scripts/deps.sh bench
+	@scripts/bench.py
+
+docs:		## the documents as HTML, build/$(BASE)/docs
+	@scripts/deps.sh docs
+	@scripts/check.sh docs
+
+clean:		## remove build/; the cache stays
+	rm -rf build
