@@ -1,0 +1,600 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mapping side of virtio_ring: chooses the device that a virtio device's
+ * memory is mapped for, and maps rings, requests and indirect tables for it.
+ * No other file of the ring calls the DMA API or sees a physical address.
+ */
+#include <linux/cache.h>
+#include <linux/device.h>
+#include <linux/dma-map-ops.h>
+#include <linux/dma-mapping.h>
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/iommu-dma.h>
+#include <linux/mm.h>
+#include <linux/scatterlist.h>
+#include <linux/swiotlb.h>
+#include <xen/xen.h>
+
+#include "ring.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/virtio_ring.h>
+
+#ifdef CONFIG_ARCH_HAS_DMA_OPS
+/*
+ * Where the architecture has mapping operations of its own for every device,
+ * a virtio device that takes physical addresses needs some that leave them
+ * alone.
+ */
+static void *vring_phys_alloc(struct device *dev, size_t size,
+			      dma_addr_t *addr, gfp_t gfp, unsigned long attrs)
+{
+	void *mem = alloc_pages_exact(size, gfp | __GFP_ZERO);
+
+	if (!mem)
+		return NULL;
+	*addr = virt_to_phys(mem);
+	if (*addr + size - 1 > dev->coherent_dma_mask) {
+		free_pages_exact(mem, size);
+		return NULL;
+	}
+	return mem;
+}
+
+static void vring_phys_free(struct device *dev, size_t size, void *mem,
+			    dma_addr_t addr, unsigned long attrs)
+{
+	free_pages_exact(mem, size);
+}
+
+static dma_addr_t vring_phys_map_page(struct device *dev, struct page *page,
+				      unsigned long offset, size_t size,
+				      enum dma_data_direction dir,
+				      unsigned long attrs)
+{
+	dma_addr_t addr = page_to_phys(page) + offset;
+
+	if (addr + size - 1 > dma_get_mask(dev))
+		return DMA_MAPPING_ERROR;
+	return addr;
+}
+
+static void vring_phys_unmap_page(struct device *dev, dma_addr_t addr,
+				  size_t size, enum dma_data_direction dir,
+				  unsigned long attrs)
+{
+}
+
+static int vring_phys_map_sg(struct device *dev, struct scatterlist *sgl,
+			     int nents, enum dma_data_direction dir,
+			     unsigned long attrs)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i) {
+		sg_dma_address(sg) = vring_phys_map_page(dev, sg_page(sg),
+							 sg->offset, sg->length,
+							 dir, attrs);
+		if (sg_dma_address(sg) == DMA_MAPPING_ERROR)
+			return -EIO;
+		sg_dma_len(sg) = sg->length;
+	}
+	return nents;
+}
+
+static void vring_phys_unmap_sg(struct device *dev, struct scatterlist *sgl,
+				int nents, enum dma_data_direction dir,
+				unsigned long attrs)
+{
+}
+
+static const struct dma_map_ops vring_phys_ops = {
+	.alloc		= vring_phys_alloc,
+	.free		= vring_phys_free,
+	.map_page	= vring_phys_map_page,
+	.unmap_page	= vring_phys_unmap_page,
+	.map_sg		= vring_phys_map_sg,
+	.unmap_sg	= vring_phys_unmap_sg,
+};
+
+static void vring_set_phys_ops(struct device *dev)
+{
+	if (get_dma_ops(dev))
+		set_dma_ops(dev, &vring_phys_ops);
+}
+#else
+static void vring_set_phys_ops(struct device *dev)
+{
+}
+#endif /* CONFIG_ARCH_HAS_DMA_OPS */
+
+/* A physical address in a descriptor has 64 bits, whatever the transport. */
+static u64 vring_phys_mask = DMA_BIT_MASK(64);
+
+/*
+ * Make the virtio device itself a DMA device for which DMA addresses are
+ * physical addresses: no IOMMU, no mapping operations, coherent.  Of the
+ * parent's masks only the coherent one means something here: it is where a
+ * legacy transport says how far the page frame number of a ring reaches.  Once
+ * in the life of the virtio device.
+ */
+static void vring_make_phys_device(struct virtio_device *vdev)
+{
+	struct device *parent = vdev->dev.parent;
+	struct device *dev = &vdev->dev;
+
+	if (!IS_ENABLED(CONFIG_HAS_DMA) || dev->dma_mask)
+		return;
+
+#if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+	dev->dma_coherent = true;
+#endif
+	vring_set_phys_ops(dev);
+
+	dev->dma_mask = &vring_phys_mask;
+	dev->coherent_dma_mask = parent && parent->dma_mask ?
+				 parent->coherent_dma_mask : DMA_BIT_MASK(64);
+	/* Has the DMA layer find out whether syncs are needed at all. */
+	if (dma_set_mask(dev, DMA_BIT_MASK(64)))
+		dev_warn(dev, "no DMA with physical addresses\n");
+}
+
+/* Does the device take part in the platform's DMA, section 6.1 of virtio 1.2? */
+static bool vring_platform_access(const struct virtio_device *vdev)
+{
+	/* Grants and swiotlb-xen belong to the parent, whatever was negotiated. */
+	return !virtio_has_dma_quirk(vdev) || xen_domain();
+}
+
+/**
+ * vring_dma_device - choose the device that a virtqueue's memory is mapped for
+ * @vdev: the virtio device, features negotiated
+ * @transport_dev: what the transport does its DMA with
+ *
+ * With VIRTIO_F_ACCESS_PLATFORM (virtio 1.2 section 6.1) the device's accesses
+ * are those of @transport_dev.  Without it the device uses physical addresses,
+ * whatever sits on its bus: the virtio device itself is then made a DMA device
+ * without IOMMU, for which the DMA API gives just those.
+ *
+ * Context: may sleep.
+ * Return: the device to hand to the DMA API.
+ */
+struct device *vring_dma_device(struct virtio_device *vdev,
+				struct device *transport_dev)
+{
+	if (vring_platform_access(vdev))
+		return transport_dev;
+
+	vring_make_phys_device(vdev);
+	return &vdev->dev;
+}
+
+/**
+ * vring_vdev_dma_device - the DMA device of a virtio device as a whole
+ * @vdev: the virtio device
+ *
+ * The one that its virtqueues were created with, or, when it has none, the one
+ * that they would be created with by default.
+ *
+ * Context: takes the vqs_list_lock, does not sleep.
+ * Return: the device; not a reference.
+ */
+struct device *vring_vdev_dma_device(struct virtio_device *vdev)
+{
+	struct device *dev = NULL;
+	struct virtqueue *vq;
+
+	spin_lock(&vdev->vqs_list_lock);
+	vq = list_first_entry_or_null(&vdev->vqs, struct virtqueue, list);
+	if (vq)
+		dev = to_vring(vq)->dma_dev;
+	spin_unlock(&vdev->vqs_list_lock);
+
+	if (!dev)
+		dev = vring_platform_access(vdev) ? vdev->dev.parent : &vdev->dev;
+	return dev;
+}
+
+/**
+ * vring_dma_forced_bounce - does every mapping of a device go through swiotlb?
+ * @dev: the DMA device
+ *
+ * Return: true if so (``swiotlb=force``, confidential guests).
+ */
+bool vring_dma_forced_bounce(struct device *dev)
+{
+	/* dma-iommu bounces what it has to and nothing else. */
+	return is_swiotlb_force_bounce(dev) && !use_dma_iommu(dev);
+}
+
+/**
+ * virtio_max_dma_size - largest buffer that can be mapped for a device
+ * @vdev: the virtio device, features negotiated
+ *
+ * Return: the limit in bytes for one segment, SIZE_MAX if there is none.
+ */
+size_t virtio_max_dma_size(const struct virtio_device *vdev)
+{
+	/* What changes is the embedded device's DMA side, not a caller's matter. */
+	struct virtio_device *dev = (struct virtio_device *)vdev;
+
+	if (!IS_ENABLED(CONFIG_HAS_DMA))
+		return SIZE_MAX;
+	if (!vring_platform_access(dev))
+		vring_make_phys_device(dev);
+	return dma_max_mapping_size(vring_vdev_dma_device(dev));
+}
+EXPORT_SYMBOL_GPL(virtio_max_dma_size);
+
+/*
+ * A kernel without the DMA API (CONFIG_NO_DMA: user mode Linux, MMU-less
+ * boards) has physical addresses only; the compiler drops one side below.
+ */
+static dma_addr_t vring_map_page(struct device *dev, struct page *page,
+				 size_t offset, size_t size,
+				 enum dma_data_direction dir)
+{
+	if (!IS_ENABLED(CONFIG_HAS_DMA))
+		return page_to_phys(page) + offset;
+	return dma_map_page(dev, page, offset, size, dir);
+}
+
+static void vring_unmap_page(struct device *dev, dma_addr_t addr, size_t size,
+			     enum dma_data_direction dir, unsigned long attrs)
+{
+	if (IS_ENABLED(CONFIG_HAS_DMA))
+		dma_unmap_page_attrs(dev, addr, size, dir, attrs);
+}
+
+static bool vring_mapping_error(struct device *dev, dma_addr_t addr)
+{
+	return IS_ENABLED(CONFIG_HAS_DMA) && dma_mapping_error(dev, addr);
+}
+
+/*
+ * A remote processor's ring and buffers may be its own memory, none of our RAM:
+ * it has a physical address, but nothing to map or to bounce.
+ */
+static bool vring_foreign_page(const struct vring_virtqueue *vq,
+			       struct page *page)
+{
+	return unlikely(!vq->own_ring) && vq->dma_dev == &vq->vq.vdev->dev &&
+	       !pfn_valid(page_to_pfn(page));
+}
+
+/* Map one entry of a scatterlist, or take over what the driver mapped. */
+static int vring_map_seg(struct vring_virtqueue *vq, struct scatterlist *sg,
+			 enum dma_data_direction dir, struct vring_seg *seg)
+{
+	u16 flags = dir == DMA_FROM_DEVICE ? VRING_SEG_WRITE : 0;
+
+	seg->len = sg->length;
+	if (vq->premapped) {
+		seg->addr = sg_dma_address(sg);
+		seg->flags = flags;
+		return 0;
+	}
+	if (vring_foreign_page(vq, sg_page(sg))) {
+		seg->addr = page_to_phys(sg_page(sg)) + sg->offset;
+		seg->flags = flags;
+		return 0;
+	}
+
+	seg->addr = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset,
+				   sg->length, dir);
+	if (vring_mapping_error(vq->dma_dev, seg->addr))
+		return -ENOMEM;
+	seg->flags = flags | VRING_SEG_MAPPED;
+	vq->stats.mappings++;
+	if (vq->bounce)
+		vq->stats.bounced_bytes += sg->length;
+	return 0;
+}
+
+static void vring_unmap_segs(struct vring_virtqueue *vq,
+			     const struct vring_seg *segs, u32 first, u32 num,
+			     unsigned long attrs)
+{
+	const struct vring_seg *seg;
+	u32 i = first, n;
+
+	if (vq->premapped)
+		return;
+
+	for (n = 0; n < num; n++) {
+		seg = &segs[i];
+		i = seg->next;
+		if (seg->flags & VRING_SEG_MAPPED)
+			vring_unmap_page(vq->dma_dev, seg->addr, seg->len,
+					 seg->flags & VRING_SEG_WRITE ?
+					 DMA_FROM_DEVICE : DMA_TO_DEVICE,
+					 attrs);
+	}
+}
+
+/**
+ * vring_dma_map - map a request, both directions
+ * @vq: the virtqueue
+ * @req: @segs, @first and @num set; the rest is filled in
+ * @sgs: the driver's scatterlists, device-readable ones first
+ * @out_sgs: number of device-readable scatterlists
+ * @in_sgs: number of device-writable scatterlists
+ *
+ * The segments are linked from @req->first on: in the ring's own array along
+ * the free list, which is left as it was, in an indirect request's one after
+ * another.  Nothing of @sgs is needed afterwards.
+ *
+ * Context: that of virtqueue_add_*(): any, serialized by the driver.
+ * Return: 0; -ENOMEM if something could not be mapped, -EINVAL if the lists have
+ * less than @req->num entries: then nothing stays mapped.
+ */
+int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
+		  struct scatterlist *sgs[], unsigned int out_sgs,
+		  unsigned int in_sgs)
+{
+	bool linear = req->segs != vq->ring.segs;
+	u32 i = req->first, num = 0;
+	struct scatterlist *sg;
+	unsigned int n;
+	u64 in_len = 0;
+	int err;
+
+	for (n = 0; n < out_sgs + in_sgs; n++) {
+		bool in = n >= out_sgs;
+
+		for (sg = sgs[n]; sg; sg = sg_next(sg)) {
+			struct vring_seg *seg = &req->segs[i];
+
+			/* The count rules: a list may have room to spare. */
+			if (num == req->num)
+				break;
+			err = vring_map_seg(vq, sg, in ? DMA_FROM_DEVICE :
+					    DMA_TO_DEVICE, seg);
+			if (unlikely(err))
+				goto err_unmap;
+			if (in)
+				in_len += sg->length;
+			if (linear)
+				seg->next = i + 1;
+			req->last = i;
+			i = seg->next;
+			num++;
+		}
+	}
+	err = -EINVAL;
+	if (WARN_ON_ONCE(num != req->num))
+		goto err_unmap;
+
+	req->in_len = min_t(u64, in_len, U32_MAX);
+	trace_virtio_ring_map(&vq->vq, num, req->in_len, linear);
+	return 0;
+
+err_unmap:
+	vring_unmap_segs(vq, req->segs, req->first, num, 0);
+	return err;
+}
+
+/**
+ * vring_dma_unmap - unmap a completed or withdrawn request
+ * @vq: the virtqueue
+ * @segs: the array that the segments are in
+ * @first: index of the first of them
+ * @num: how many there are
+ * @discard: nobody wants what the device wrote; do not touch the buffers
+ *
+ * Works from the private segments alone, whatever the device did to its
+ * descriptors.
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_dma_unmap(struct vring_virtqueue *vq, const struct vring_seg *segs,
+		     u32 first, u32 num, bool discard)
+{
+	trace_virtio_ring_unmap(&vq->vq, num);
+	vring_unmap_segs(vq, segs, first, num,
+			 discard ? DMA_ATTR_SKIP_CPU_SYNC : 0);
+}
+
+/**
+ * vring_dma_map_table - map an indirect descriptor table that is filled in
+ * @vq: the virtqueue
+ * @ind: the table; its address is filled in
+ *
+ * Context: any, serialized by the driver.
+ * Return: 0, or -ENOMEM if it could not be mapped.
+ */
+int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind)
+{
+	ind->addr = vring_map_page(vq->dma_dev, virt_to_page(ind->table),
+				   offset_in_page(ind->table), ind->len,
+				   DMA_TO_DEVICE);
+	if (vring_mapping_error(vq->dma_dev, ind->addr))
+		return -ENOMEM;
+	vq->stats.mappings++;
+	if (vq->bounce)
+		vq->stats.bounced_bytes += ind->len;
+	return 0;
+}
+
+/**
+ * vring_dma_unmap_table - undo vring_dma_map_table()
+ * @vq: the virtqueue
+ * @ind: the table
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_dma_unmap_table(struct vring_virtqueue *vq,
+			   const struct vring_indirect *ind)
+{
+	vring_unmap_page(vq->dma_dev, ind->addr, ind->len, DMA_TO_DEVICE, 0);
+}
+
+/**
+ * vring_dma_alloc - allocate ring memory that the device can reach
+ * @dev: the DMA device
+ * @size: length in bytes
+ * @addr: where to put the DMA address
+ * @gfp: how to allocate
+ *
+ * Return: zeroed memory aligned to a page, NULL if there is none.
+ */
+void *vring_dma_alloc(struct device *dev, size_t size, dma_addr_t *addr,
+		      gfp_t gfp)
+{
+	void *mem;
+
+	if (IS_ENABLED(CONFIG_HAS_DMA))
+		return dma_alloc_coherent(dev, size, addr, gfp | __GFP_ZERO);
+
+	mem = alloc_pages_exact(size, gfp | __GFP_ZERO);
+	if (mem)
+		*addr = virt_to_phys(mem);
+	return mem;
+}
+
+/**
+ * vring_dma_free - undo vring_dma_alloc()
+ * @dev: the DMA device
+ * @size: length in bytes
+ * @mem: the memory
+ * @addr: its DMA address
+ *
+ * Context: may sleep, interrupts enabled.
+ */
+void vring_dma_free(struct device *dev, size_t size, void *mem,
+		    dma_addr_t addr)
+{
+	if (IS_ENABLED(CONFIG_HAS_DMA))
+		dma_free_coherent(dev, size, mem, addr);
+	else
+		free_pages_exact(mem, size);
+}
+
+/**
+ * virtqueue_dma_dev - the device that a virtqueue's buffers are mapped for
+ * @_vq: the virtqueue
+ *
+ * For drivers that map buffers themselves, see virtqueue_set_dma_premapped().
+ *
+ * Return: the device to hand to the DMA API, never NULL.
+ */
+struct device *virtqueue_dma_dev(struct virtqueue *_vq)
+{
+	return to_vring(_vq)->dma_dev;
+}
+EXPORT_SYMBOL_GPL(virtqueue_dma_dev);
+
+/**
+ * virtqueue_dma_map_single_attrs - map a buffer for a premapped virtqueue
+ * @_vq: the virtqueue
+ * @ptr: the buffer, in the kernel's linear mapping
+ * @size: its length in bytes
+ * @dir: direction of the transfer
+ * @attrs: DMA_ATTR_*
+ *
+ * Context: any.
+ * Return: the DMA address, to be checked with virtqueue_dma_mapping_error().
+ */
+dma_addr_t virtqueue_dma_map_single_attrs(struct virtqueue *_vq, void *ptr,
+					  size_t size,
+					  enum dma_data_direction dir,
+					  unsigned long attrs)
+{
+	if (!IS_ENABLED(CONFIG_HAS_DMA))
+		return virt_to_phys(ptr);
+	return dma_map_single_attrs(to_vring(_vq)->dma_dev, ptr, size, dir,
+				    attrs);
+}
+EXPORT_SYMBOL_GPL(virtqueue_dma_map_single_attrs);
+
+/**
+ * virtqueue_dma_unmap_single_attrs - undo virtqueue_dma_map_single_attrs()
+ * @_vq: the virtqueue
+ * @addr: the DMA address
+ * @size: length in bytes, as mapped
+ * @dir: direction, as mapped
+ * @attrs: DMA_ATTR_*
+ *
+ * Context: any.
+ */
+void virtqueue_dma_unmap_single_attrs(struct virtqueue *_vq, dma_addr_t addr,
+				      size_t size, enum dma_data_direction dir,
+				      unsigned long attrs)
+{
+	dma_unmap_single_attrs(to_vring(_vq)->dma_dev, addr, size, dir, attrs);
+}
+EXPORT_SYMBOL_GPL(virtqueue_dma_unmap_single_attrs);
+
+/**
+ * virtqueue_dma_mapping_error - check a virtqueue_dma_map_single_attrs() result
+ * @_vq: the virtqueue
+ * @addr: the DMA address
+ *
+ * Context: any.
+ * Return: 0 if @addr is valid, -ENOMEM if the mapping failed.
+ */
+int virtqueue_dma_mapping_error(struct virtqueue *_vq, dma_addr_t addr)
+{
+	return vring_mapping_error(to_vring(_vq)->dma_dev, addr) ? -ENOMEM : 0;
+}
+EXPORT_SYMBOL_GPL(virtqueue_dma_mapping_error);
+
+/**
+ * virtqueue_dma_need_sync - does a premapped buffer need syncing?
+ * @_vq: the virtqueue
+ * @addr: the DMA address
+ *
+ * Context: any.
+ * Return: true if ownership of the buffer must be passed with the
+ * virtqueue_dma_sync_*() functions, false if they would do nothing.
+ */
+bool virtqueue_dma_need_sync(struct virtqueue *_vq, dma_addr_t addr)
+{
+	return dma_need_sync(to_vring(_vq)->dma_dev, addr);
+}
+EXPORT_SYMBOL_GPL(virtqueue_dma_need_sync);
+
+/**
+ * virtqueue_dma_sync_single_range_for_cpu - take a premapped buffer back
+ * @_vq: the virtqueue
+ * @addr: the DMA address of the whole mapping
+ * @offset: offset of the range in bytes
+ * @size: length of the range in bytes
+ * @dir: direction, as mapped
+ *
+ * Context: any.
+ */
+void virtqueue_dma_sync_single_range_for_cpu(struct virtqueue *_vq,
+					     dma_addr_t addr,
+					     unsigned long offset, size_t size,
+					     enum dma_data_direction dir)
+{
+	dma_sync_single_range_for_cpu(to_vring(_vq)->dma_dev, addr, offset,
+				      size, dir);
+}
+EXPORT_SYMBOL_GPL(virtqueue_dma_sync_single_range_for_cpu);
+
+/**
+ * virtqueue_dma_sync_single_range_for_device - give a premapped buffer away
+ * @_vq: the virtqueue
+ * @addr: the DMA address of the whole mapping
+ * @offset: offset of the range in bytes
+ * @size: length of the range in bytes
+ * @dir: direction, as mapped
+ *
+ * Context: any.
+ */
+void virtqueue_dma_sync_single_range_for_device(struct virtqueue *_vq,
+						dma_addr_t addr,
+						unsigned long offset,
+						size_t size,
+						enum dma_data_direction dir)
+{
+	dma_sync_single_range_for_device(to_vring(_vq)->dma_dev, addr, offset,
+					 size, dir);
+}
+EXPORT_SYMBOL_GPL(virtqueue_dma_sync_single_range_for_device);

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The packed layout, virtio 1.2 section 2.8: one ring of descriptors that
+ * driver and device both write, and two event suppression structures.  Writes
+ * and reads the shared memory and nothing else; of what the device wrote only
+ * used descriptors and its event structure are read, each field once.
+ */
+#include <linux/align.h>
+#include <linux/cache.h>
+#include <linux/virtio_ring.h>
+
+#include "ring.h"
+
+#define PACKED_AVAIL	BIT(VRING_PACKED_DESC_F_AVAIL)
+#define PACKED_USED	BIT(VRING_PACKED_DESC_F_USED)
+#define PACKED_WRAP	BIT(VRING_PACKED_EVENT_F_WRAP_CTR)
+
+/* Advance a position, slot and wrap counter in bit 15, by up to one lap. */
+static u16 packed_advance(u16 pos, u32 by, u32 num)
+{
+	u32 slot = (pos & ~PACKED_WRAP) + by;
+	u16 wrap = pos & PACKED_WRAP;
+
+	if (slot >= num) {
+		slot -= num;
+		wrap ^= PACKED_WRAP;
+	}
+	return slot | wrap;
+}
+
+/* Has the device used the descriptor at a position? */
+static bool packed_is_used(const struct vring_virtqueue *vq, u16 pos)
+{
+	u16 slot = pos & ~PACKED_WRAP, flags;
+	bool avail, used;
+
+	flags = le16_to_cpu(READ_ONCE(vq->ring.packed.desc[slot].flags));
+	avail = flags & PACKED_AVAIL;
+	used = flags & PACKED_USED;
+	return avail == used && used == !!(pos & PACKED_WRAP);
+}
+
+static void packed_write_driver_flags(struct vring_packed *packed)
+{
+	WRITE_ONCE(packed->driver->flags, cpu_to_le16(packed->driver_flags));
+}
+
+/* The event structures get cache lines of their own: two writers. */
+static size_t packed_driver_off(u32 num)
+{
+	return ALIGN(num * sizeof(struct vring_packed_desc), SMP_CACHE_BYTES);
+}
+
+/**
+ * vring_packed_size - memory that a packed ring takes, with event structures
+ * @num: number of descriptors
+ * @align: not used: the layout has fixed alignments, virtio 1.2 section 2.8.10
+ *
+ * Return: bytes.
+ */
+size_t vring_packed_size(u32 num, u32 align)
+{
+	return packed_driver_off(num) + 2 * SMP_CACHE_BYTES;
+}
+
+/**
+ * vring_packed_place - lay a packed ring over its memory
+ * @ring: the ring, @num and @mem set
+ * @align: not used
+ */
+void vring_packed_place(struct vring_ring *ring, u32 align)
+{
+	struct vring_packed *packed = &ring->packed;
+
+	ring->avail_off = packed_driver_off(ring->num);
+	ring->used_off = ring->avail_off + SMP_CACHE_BYTES;
+	packed->desc = ring->mem;
+	packed->driver = ring->mem + ring->avail_off;
+	packed->device = ring->mem + ring->used_off;
+}
+
+/**
+ * vring_packed_reset - put a packed ring into its initial state
+ * @vq: the virtqueue
+ * @ring: the ring, placed, its memory zeroed
+ */
+void vring_packed_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
+{
+	struct vring_packed *packed = &ring->packed;
+
+	/* Both wrap counters start at 1, virtio 1.2 section 2.8.1. */
+	packed->next_avail = 0;
+	packed->avail_bits = PACKED_AVAIL;
+	packed->last_used = PACKED_WRAP;
+	packed->driver_flags = VRING_PACKED_EVENT_FLAG_ENABLE;
+
+	/* Nobody to call: tell the device that interrupts are no use. */
+	if (!vq->vq.callback) {
+		packed->driver_flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+		packed_write_driver_flags(packed);
+	}
+}
+
+/**
+ * vring_packed_fill_table - write an indirect table, virtio 1.2 section 2.8.8
+ * @vq: the virtqueue
+ * @ind: the table, its segments mapped, itself not mapped yet
+ */
+void vring_packed_fill_table(struct vring_virtqueue *vq,
+			     struct vring_indirect *ind)
+{
+	struct vring_packed_desc *desc = ind->table;
+	u32 i;
+
+	for (i = 0; i < ind->num; i++) {
+		u16 flags = ind->segs[i].flags & VRING_SEG_WRITE ?
+			    VRING_DESC_F_WRITE : 0;
+
+		desc[i].addr = cpu_to_le64(ind->segs[i].addr);
+		desc[i].len = cpu_to_le32(ind->segs[i].len);
+		desc[i].id = 0;
+		desc[i].flags = cpu_to_le16(flags);
+	}
+}
+
+/* Write all of a descriptor but its flags, which may expose it. */
+static void packed_write_desc(struct vring_packed_desc *desc, dma_addr_t addr,
+			      u32 len, u16 id)
+{
+	desc->addr = cpu_to_le64(addr);
+	desc->len = cpu_to_le32(len);
+	desc->id = cpu_to_le16(id);
+}
+
+static void packed_next_slot(struct vring_packed *packed, u32 num)
+{
+	if (unlikely(++packed->next_avail == num)) {
+		packed->next_avail = 0;
+		packed->avail_bits ^= PACKED_AVAIL | PACKED_USED;
+	}
+}
+
+/**
+ * vring_packed_publish - hand a request to the device, virtio 1.2 section 2.8.21
+ * @vq: the virtqueue
+ * @id: buffer id
+ * @req: the request, mapped; used if there is no indirect table
+ * @ind: the indirect table, filled in and mapped, or NULL
+ *
+ * Writes the descriptors and makes them available; the device is not notified.
+ */
+void vring_packed_publish(struct vring_virtqueue *vq, u16 id,
+			  const struct vring_request *req,
+			  const struct vring_indirect *ind)
+{
+	struct vring_packed *packed = &vq->ring.packed;
+	u16 head = packed->next_avail, head_flags = 0;
+	u32 i, n;
+
+	if (ind) {
+		packed_write_desc(&packed->desc[head], ind->addr, ind->len, id);
+		head_flags = packed->avail_bits | VRING_DESC_F_INDIRECT;
+		packed_next_slot(packed, vq->ring.num);
+	} else {
+		for (i = req->first, n = req->num; n; n--) {
+			const struct vring_seg *seg = &req->segs[i];
+			u16 slot = packed->next_avail;
+			u16 flags = packed->avail_bits;
+
+			packed_write_desc(&packed->desc[slot], seg->addr,
+					  seg->len, id);
+			if (n > 1)
+				flags |= VRING_DESC_F_NEXT;
+			if (seg->flags & VRING_SEG_WRITE)
+				flags |= VRING_DESC_F_WRITE;
+			if (slot == head)
+				head_flags = flags;
+			else
+				packed->desc[slot].flags = cpu_to_le16(flags);
+			packed_next_slot(packed, vq->ring.num);
+			i = seg->next;
+		}
+	}
+
+	/*
+	 * The chain before the flags of its head, which expose it; pairs with
+	 * the device's read barrier after it sees those flags.
+	 */
+	virtio_wmb(vq->weak_barriers);
+	WRITE_ONCE(packed->desc[head].flags, cpu_to_le16(head_flags));
+}
+
+/**
+ * vring_packed_withdraw - take back one request of a queue that is not active
+ * @vq: the virtqueue
+ *
+ * The layout has no count of what is available; a reset clears the ring.
+ */
+void vring_packed_withdraw(struct vring_virtqueue *vq)
+{
+}
+
+/**
+ * vring_packed_more_used - has the device used something that was not reaped?
+ * @vq: the virtqueue
+ *
+ * Context: any, not serialized.
+ * Return: true if so.
+ */
+bool vring_packed_more_used(const struct vring_virtqueue *vq)
+{
+	return packed_is_used(vq, READ_ONCE(vq->ring.packed.last_used));
+}
+
+/**
+ * vring_packed_get_used - read the next used descriptor, virtio 1.2 section 2.8.22
+ * @vq: the virtqueue
+ * @id: the id that the device returns, below the size of the ring
+ * @len: the bytes that the device says it wrote, not checked
+ *
+ * Breaks the queue if the device returns an id that does not exist.
+ *
+ * Return: true if there was a used descriptor.
+ */
+bool vring_packed_get_used(struct vring_virtqueue *vq, u32 *id, u32 *len)
+{
+	struct vring_packed *packed = &vq->ring.packed;
+	struct vring_packed_desc *desc;
+
+	if (!packed_is_used(vq, packed->last_used))
+		return false;
+
+	/*
+	 * The flags before the fields that they expose; pairs with the
+	 * device's write barrier before it writes those flags.
+	 */
+	virtio_rmb(vq->weak_barriers);
+
+	desc = &packed->desc[packed->last_used & ~PACKED_WRAP];
+	*id = le16_to_cpu(READ_ONCE(desc->id));
+	*len = le32_to_cpu(READ_ONCE(desc->len));
+	if (unlikely(*id >= vq->ring.num)) {
+		vring_break(vq, "used id %u out of range", *id);
+		return false;
+	}
+	return true;
+}
+
+/**
+ * vring_packed_put_used - go on to the next used descriptor
+ * @vq: the virtqueue
+ * @num: descriptors that the request occupied, which the device skips too
+ */
+void vring_packed_put_used(struct vring_virtqueue *vq, u16 num)
+{
+	struct vring_packed *packed = &vq->ring.packed;
+	u16 pos = packed_advance(packed->last_used, num, vq->ring.num);
+
+	WRITE_ONCE(packed->last_used, pos);
+
+	/*
+	 * Ask for an interrupt with the next descriptor, and have that seen
+	 * before the next look at its flags; pairs with the device's barrier
+	 * between writing used flags and reading the event structure.
+	 */
+	if (packed->driver_flags == VRING_PACKED_EVENT_FLAG_DESC)
+		virtio_store_mb(vq->weak_barriers, &packed->driver->off_wrap,
+				cpu_to_le16(pos));
+}
+
+/**
+ * vring_packed_kick_prepare - must the device be notified of what was added?
+ * @vq: the virtqueue
+ *
+ * virtio 1.2 sections 2.8.14 and 2.8.21.3.  An event position that makes no
+ * sense costs the device a notification or gets it one too many.
+ *
+ * Return: true if so.
+ */
+bool vring_packed_kick_prepare(struct vring_virtqueue *vq)
+{
+	struct vring_packed *packed = &vq->ring.packed;
+	union {
+		struct vring_packed_desc_event event;
+		u32 word;
+	} device;
+	u16 new, old, off_wrap, event, flags;
+
+	/*
+	 * The chain's flags before the device's wish for notifications; pairs
+	 * with the device's barrier between writing that and reading flags.
+	 */
+	virtio_mb(vq->weak_barriers);
+
+	new = packed->next_avail;
+	old = new - vq->num_added;
+	vq->num_added = 0;
+
+	/* Both halves in one read: they belong together. */
+	device.word = READ_ONCE(*(u32 *)packed->device);
+	flags = le16_to_cpu(device.event.flags);
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC)
+		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+
+	off_wrap = le16_to_cpu(device.event.off_wrap);
+	event = off_wrap & ~PACKED_WRAP;
+	/* A position of the lap before lies a ring's length below this one. */
+	if (!(off_wrap & PACKED_WRAP) != !(packed->avail_bits & PACKED_AVAIL))
+		event -= vq->ring.num;
+	return vring_need_event(event, new, old);
+}
+
+/**
+ * vring_packed_disable_cb - ask the device not to interrupt
+ * @vq: the virtqueue
+ *
+ * Context: any, not serialized; a hint.
+ */
+void vring_packed_disable_cb(struct vring_virtqueue *vq)
+{
+	struct vring_packed *packed = &vq->ring.packed;
+	u16 old = packed->driver_flags;
+
+	if (old == VRING_PACKED_EVENT_FLAG_DISABLE)
+		return;
+	packed->driver_flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+
+	/* The event has fired and is not armed again: saves a write. */
+	if (old == VRING_PACKED_EVENT_FLAG_DESC &&
+	    READ_ONCE(vq->event_triggered))
+		return;
+
+	packed_write_driver_flags(packed);
+}
+
+static void packed_enable_cb(struct vring_virtqueue *vq, u16 pos)
+{
+	struct vring_packed *packed = &vq->ring.packed;
+
+	if (vq->event) {
+		WRITE_ONCE(packed->driver->off_wrap, cpu_to_le16(pos));
+		/*
+		 * The position before the flags that make it count; pairs with
+		 * the device's read of both in one access or with a barrier.
+		 */
+		virtio_wmb(vq->weak_barriers);
+	}
+
+	if (packed->driver_flags == VRING_PACKED_EVENT_FLAG_DISABLE) {
+		packed->driver_flags = vq->event ?
+				       VRING_PACKED_EVENT_FLAG_DESC :
+				       VRING_PACKED_EVENT_FLAG_ENABLE;
+		packed_write_driver_flags(packed);
+	}
+}
+
+/**
+ * vring_packed_enable_cb - ask for an interrupt with the next used descriptor
+ * @vq: the virtqueue
+ *
+ * Return: what to give to vring_packed_poll().
+ */
+unsigned int vring_packed_enable_cb(struct vring_virtqueue *vq)
+{
+	u16 pos = vq->ring.packed.last_used;
+
+	packed_enable_cb(vq, pos);
+	return pos;
+}
+
+/**
+ * vring_packed_enable_cb_delayed - ask for an interrupt when most is used
+ * @vq: the virtqueue
+ *
+ * With event indexes that is after three quarters of the descriptors in use.
+ *
+ * Return: false if something can be reaped already.
+ */
+bool vring_packed_enable_cb_delayed(struct vring_virtqueue *vq)
+{
+	u32 bufs = (vq->ring.num - vq->vq.num_free) * 3 / 4;
+
+	packed_enable_cb(vq, packed_advance(vq->ring.packed.last_used, bufs,
+					    vq->ring.num));
+
+	/*
+	 * The wish for interrupts before the look at the flags; pairs with the
+	 * device's barrier between writing used flags and reading the wish.
+	 */
+	virtio_mb(vq->weak_barriers);
+	return !packed_is_used(vq, vq->ring.packed.last_used);
+}
+
+/**
+ * vring_packed_poll - has anything been used since vring_packed_enable_cb()?
+ * @vq: the virtqueue
+ * @state: what that returned
+ *
+ * Context: any, not serialized; the caller has a barrier before it.
+ * Return: true if so.
+ */
+bool vring_packed_poll(const struct vring_virtqueue *vq, u16 state)
+{
+	return packed_is_used(vq, state);
+}
+
+/**
+ * vring_packed_next - position for notification data, virtio 1.2 section 2.9
+ * @vq: the virtqueue
+ *
+ * Return: the next slot, the wrap counter in bit 15.
+ */
+u16 vring_packed_next(const struct vring_virtqueue *vq)
+{
+	const struct vring_packed *packed = &vq->ring.packed;
+
+	return packed->next_avail |
+	       (packed->avail_bits & PACKED_AVAIL ? PACKED_WRAP : 0);
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The split layout, virtio 1.2 section 2.7: descriptor table, available ring
+ * and used ring.  Writes and reads the shared memory and nothing else; of what
+ * the device wrote only the used ring and the event index are read, each field
+ * once.
+ */
+#include <linux/align.h>
+#include <linux/virtio_ring.h>
+
+#include "ring.h"
+
+static u16 split_used_idx(const struct vring_virtqueue *vq)
+{
+	return virtio16_to_cpu(vq->vq.vdev,
+			       READ_ONCE(vq->ring.split.vring.used->idx));
+}
+
+static void split_write_avail_flags(struct vring_virtqueue *vq,
+				    struct vring_split *split)
+{
+	WRITE_ONCE(split->vring.avail->flags,
+		   cpu_to_virtio16(vq->vq.vdev, split->avail_flags));
+}
+
+static void split_write_used_event(struct vring_virtqueue *vq, u16 idx)
+{
+	WRITE_ONCE(vring_used_event(&vq->ring.split.vring),
+		   cpu_to_virtio16(vq->vq.vdev, idx));
+}
+
+/**
+ * vring_split_size - memory that a split ring takes
+ * @num: number of descriptors, a power of two
+ * @align: alignment of the used ring in bytes, virtio 1.2 section 2.7.2
+ *
+ * Return: bytes.
+ */
+size_t vring_split_size(u32 num, u32 align)
+{
+	return vring_size(num, align);
+}
+
+/**
+ * vring_split_place - lay a split ring over its memory
+ * @ring: the ring, @num and @mem set
+ * @align: alignment of the used ring in bytes
+ */
+void vring_split_place(struct vring_ring *ring, u32 align)
+{
+	struct vring *vring = &ring->split.vring;
+
+	vring_init(vring, ring->num, ring->mem, align);
+	ring->avail_off = (void *)vring->avail - ring->mem;
+	ring->used_off = (void *)vring->used - ring->mem;
+}
+
+/**
+ * vring_split_reset - put a split ring into its initial state
+ * @vq: the virtqueue
+ * @ring: the ring, placed, its memory zeroed
+ */
+void vring_split_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
+{
+	struct vring_split *split = &ring->split;
+
+	split->avail_flags = 0;
+	split->avail_idx = 0;
+	split->last_used = 0;
+
+	/* Nobody to call: tell the device that interrupts are no use. */
+	if (!vq->vq.callback) {
+		split->avail_flags = VRING_AVAIL_F_NO_INTERRUPT;
+		if (!vq->event)
+			split_write_avail_flags(vq, split);
+	}
+}
+
+static void split_write_desc(struct vring_virtqueue *vq,
+			     struct vring_desc *desc,
+			     const struct vring_seg *seg, bool last)
+{
+	u16 flags = last ? 0 : VRING_DESC_F_NEXT;
+
+	if (seg->flags & VRING_SEG_WRITE)
+		flags |= VRING_DESC_F_WRITE;
+
+	desc->addr = cpu_to_virtio64(vq->vq.vdev, seg->addr);
+	desc->len = cpu_to_virtio32(vq->vq.vdev, seg->len);
+	desc->flags = cpu_to_virtio16(vq->vq.vdev, flags);
+	desc->next = cpu_to_virtio16(vq->vq.vdev, last ? 0 : seg->next);
+}
+
+/**
+ * vring_split_fill_table - write an indirect table, virtio 1.2 section 2.7.5.3
+ * @vq: the virtqueue
+ * @ind: the table, its segments mapped, itself not mapped yet
+ */
+void vring_split_fill_table(struct vring_virtqueue *vq,
+			    struct vring_indirect *ind)
+{
+	struct vring_desc *desc = ind->table;
+	u32 i;
+
+	for (i = 0; i < ind->num; i++)
+		split_write_desc(vq, &desc[i], &ind->segs[i],
+				 i == ind->num - 1);
+}
+
+/**
+ * vring_split_publish - hand a request to the device, virtio 1.2 section 2.7.13
+ * @vq: the virtqueue
+ * @id: id of the first descriptor
+ * @req: the request, mapped; used if there is no indirect table
+ * @ind: the indirect table, filled in and mapped, or NULL
+ *
+ * Writes the descriptors and makes them available; the device is not notified.
+ */
+void vring_split_publish(struct vring_virtqueue *vq, u16 id,
+			 const struct vring_request *req,
+			 const struct vring_indirect *ind)
+{
+	struct vring_split *split = &vq->ring.split;
+	struct virtio_device *vdev = vq->vq.vdev;
+	struct vring *vring = &split->vring;
+	struct vring_desc *desc;
+	u32 i, n;
+
+	if (ind) {
+		desc = &vring->desc[id];
+		desc->addr = cpu_to_virtio64(vdev, ind->addr);
+		desc->len = cpu_to_virtio32(vdev, ind->len);
+		desc->flags = cpu_to_virtio16(vdev, VRING_DESC_F_INDIRECT);
+		desc->next = 0;
+	} else {
+		for (n = 0, i = req->first; n < req->num;
+		     n++, i = req->segs[i].next)
+			split_write_desc(vq, &vring->desc[i], &req->segs[i],
+					 i == req->last);
+	}
+
+	n = split->avail_idx & (vring->num - 1);
+	vring->avail->ring[n] = cpu_to_virtio16(vdev, id);
+
+	/*
+	 * Descriptors and ring entry before the index that exposes them; pairs
+	 * with the device's read barrier between avail->idx and avail->ring.
+	 */
+	virtio_wmb(vq->weak_barriers);
+	split->avail_idx++;
+	WRITE_ONCE(vring->avail->idx, cpu_to_virtio16(vdev, split->avail_idx));
+}
+
+/**
+ * vring_split_withdraw - take back one request of a queue that is not active
+ * @vq: the virtqueue
+ */
+void vring_split_withdraw(struct vring_virtqueue *vq)
+{
+	struct vring_split *split = &vq->ring.split;
+
+	split->avail_idx--;
+	WRITE_ONCE(split->vring.avail->idx,
+		   cpu_to_virtio16(vq->vq.vdev, split->avail_idx));
+}
+
+/**
+ * vring_split_more_used - has the device used something that was not reaped?
+ * @vq: the virtqueue
+ *
+ * Context: any, not serialized.
+ * Return: true if so.
+ */
+bool vring_split_more_used(const struct vring_virtqueue *vq)
+{
+	return READ_ONCE(vq->ring.split.last_used) != split_used_idx(vq);
+}
+
+/**
+ * vring_split_get_used - read the next used entry, virtio 1.2 section 2.7.14
+ * @vq: the virtqueue
+ * @id: the id that the device returns, below the size of the ring
+ * @len: the bytes that the device says it wrote, not checked
+ *
+ * Breaks the queue if the device returns more than it was given, or an id that
+ * does not exist.
+ *
+ * Return: true if there was an entry.
+ */
+bool vring_split_get_used(struct vring_virtqueue *vq, u32 *id, u32 *len)
+{
+	struct vring_split *split = &vq->ring.split;
+	struct virtio_device *vdev = vq->vq.vdev;
+	struct vring *vring = &split->vring;
+	struct vring_used_elem *elem;
+	u16 pending, in_flight;
+
+	pending = split_used_idx(vq) - split->last_used;
+	if (!pending)
+		return false;
+
+	in_flight = split->avail_idx - split->last_used;
+	if (unlikely(pending > in_flight)) {
+		vring_break(vq, "%u used entries for %u requests", pending,
+			    in_flight);
+		return false;
+	}
+
+	/*
+	 * The index before the entry that it exposes; pairs with the device's
+	 * write barrier between used->ring and used->idx.
+	 */
+	virtio_rmb(vq->weak_barriers);
+
+	elem = &vring->used->ring[split->last_used & (vring->num - 1)];
+	*id = virtio32_to_cpu(vdev, READ_ONCE(elem->id));
+	*len = virtio32_to_cpu(vdev, READ_ONCE(elem->len));
+	if (unlikely(*id >= vring->num)) {
+		vring_break(vq, "used id %u out of range", *id);
+		return false;
+	}
+	return true;
+}
+
+/**
+ * vring_split_put_used - go on to the next used entry
+ * @vq: the virtqueue
+ * @num: descriptors that the request occupied; a used entry stands for all
+ */
+void vring_split_put_used(struct vring_virtqueue *vq, u16 num)
+{
+	struct vring_split *split = &vq->ring.split;
+
+	WRITE_ONCE(split->last_used, split->last_used + 1);
+
+	/*
+	 * Ask for an interrupt with the next entry, and have that seen before
+	 * the next look at used->idx; pairs with the device's barrier between
+	 * writing used->idx and reading used_event.
+	 */
+	if (vq->event && !(split->avail_flags & VRING_AVAIL_F_NO_INTERRUPT))
+		virtio_store_mb(vq->weak_barriers,
+				&vring_used_event(&split->vring),
+				cpu_to_virtio16(vq->vq.vdev, split->last_used));
+}
+
+/**
+ * vring_split_kick_prepare - must the device be notified of what was added?
+ * @vq: the virtqueue
+ *
+ * virtio 1.2 sections 2.7.10 and 2.7.13.4.  An event index that makes no sense
+ * costs the device a notification or gets it one too many.
+ *
+ * Return: true if so.
+ */
+bool vring_split_kick_prepare(struct vring_virtqueue *vq)
+{
+	struct vring_split *split = &vq->ring.split;
+	struct virtio_device *vdev = vq->vq.vdev;
+	struct vring *vring = &split->vring;
+	__virtio16 raw;
+	u16 old;
+
+	/*
+	 * avail->idx before the device's wish for notifications; pairs with
+	 * the device's barrier between writing that wish and reading the index.
+	 */
+	virtio_mb(vq->weak_barriers);
+
+	old = split->avail_idx - vq->num_added;
+	vq->num_added = 0;
+
+	if (vq->event) {
+		raw = READ_ONCE(*(__virtio16 *)&vring->used->ring[vring->num]);
+		return vring_need_event(virtio16_to_cpu(vdev, raw),
+					split->avail_idx, old);
+	}
+	raw = READ_ONCE(vring->used->flags);
+	return !(virtio16_to_cpu(vdev, raw) & VRING_USED_F_NO_NOTIFY);
+}
+
+/**
+ * vring_split_disable_cb - ask the device not to interrupt
+ * @vq: the virtqueue
+ *
+ * Context: any, not serialized; a hint.
+ */
+void vring_split_disable_cb(struct vring_virtqueue *vq)
+{
+	struct vring_split *split = &vq->ring.split;
+
+	if (split->avail_flags & VRING_AVAIL_F_NO_INTERRUPT)
+		return;
+	split->avail_flags |= VRING_AVAIL_F_NO_INTERRUPT;
+
+	/* The event has fired and is not armed again: saves a write. */
+	if (READ_ONCE(vq->event_triggered))
+		return;
+
+	/* As far away from where the device is as an index can be. */
+	if (vq->event)
+		split_write_used_event(vq, READ_ONCE(split->last_used) - 0x8000);
+	else
+		split_write_avail_flags(vq, split);
+}
+
+static void split_clear_no_interrupt(struct vring_virtqueue *vq)
+{
+	struct vring_split *split = &vq->ring.split;
+
+	if (!(split->avail_flags & VRING_AVAIL_F_NO_INTERRUPT))
+		return;
+	split->avail_flags &= ~VRING_AVAIL_F_NO_INTERRUPT;
+	if (!vq->event)
+		split_write_avail_flags(vq, split);
+}
+
+/**
+ * vring_split_enable_cb - ask for an interrupt with the next used entry
+ * @vq: the virtqueue
+ *
+ * Return: what to give to vring_split_poll().
+ */
+unsigned int vring_split_enable_cb(struct vring_virtqueue *vq)
+{
+	u16 last_used = vq->ring.split.last_used;
+
+	split_clear_no_interrupt(vq);
+	if (vq->event)
+		split_write_used_event(vq, last_used);
+	return last_used;
+}
+
+/**
+ * vring_split_enable_cb_delayed - ask for an interrupt when most is used
+ * @vq: the virtqueue
+ *
+ * With event indexes that is after three quarters of the requests in flight.
+ *
+ * Return: false if as many have been used already.
+ */
+bool vring_split_enable_cb_delayed(struct vring_virtqueue *vq)
+{
+	struct vring_split *split = &vq->ring.split;
+	u16 bufs = 0;
+
+	split_clear_no_interrupt(vq);
+	if (vq->event) {
+		bufs = (u16)(split->avail_idx - split->last_used) * 3 / 4;
+		split_write_used_event(vq, split->last_used + bufs);
+	}
+
+	/*
+	 * The wish for interrupts before the look at used->idx; pairs with the
+	 * device's barrier between writing used->idx and reading the wish.
+	 */
+	virtio_mb(vq->weak_barriers);
+	return (u16)(split_used_idx(vq) - split->last_used) <= bufs;
+}
+
+/**
+ * vring_split_poll - has anything been used since vring_split_enable_cb()?
+ * @vq: the virtqueue
+ * @state: what that returned
+ *
+ * Context: any, not serialized; the caller has a barrier before it.
+ * Return: true if so.
+ */
+bool vring_split_poll(const struct vring_virtqueue *vq, u16 state)
+{
+	return state != split_used_idx(vq);
+}
+
+/**
+ * vring_split_next - position for notification data, virtio 1.2 section 2.9
+ * @vq: the virtqueue
+ *
+ * Return: the available index.
+ */
+u16 vring_split_next(const struct vring_virtqueue *vq)
+{
+	return vq->ring.split.avail_idx;
+}
