@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tells how the memory accesses of a virtio device are addressed: what is
+ * behind /sys/bus/virtio/devices/virtioN/dma_access.
+ */
+#include <linux/export.h>
+#include <linux/iommu.h>
+
+#include "ring.h"
+
+/*
+ * Without a driver nothing is negotiated: what the device offers is what a
+ * driver will have to take.  The lock keeps drivers from coming and going.
+ */
+static struct device *access_device(struct virtio_device *vdev)
+{
+	device_lock_assert(&vdev->dev);
+
+	if (!vdev->dev.driver &&
+	    vdev->config->get_features(vdev) & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+		return vdev->dev.parent;
+	return vring_vdev_dma_device(vdev);
+}
+
+static const char *access_word(struct virtio_device *vdev, struct device *dev)
+{
+	struct iommu_domain *domain;
+
+	/* Physical addresses are the virtio device's own. */
+	if (dev == &vdev->dev)
+		return vring_dma_forced_bounce(dev) ? "bounced" : "physical";
+
+	domain = iommu_get_domain_for_dev(dev);
+	if (domain && domain->type == IOMMU_DOMAIN_DMA_FQ)
+		return "translated-lazy";
+	if (domain && iommu_is_dma_domain(domain))
+		return "translated-strict";
+	if (vring_dma_forced_bounce(dev))
+		return "bounced";
+	if (domain && domain->type == IOMMU_DOMAIN_IDENTITY)
+		return "identity";
+	return "direct";
+}
+
+/**
+ * vring_dma_access - how a device's memory accesses are addressed
+ * @vdev: the virtio device, registered
+ *
+ * Documentation/ABI/testing/sysfs-bus-virtio-dma-access has the words.  The
+ * answer holds for the driver that is bound; without one it is what the device
+ * offers that counts, and a driver may find another default domain.
+ *
+ * Context: may sleep, takes the device lock.
+ * Return: one of the words of the ABI, a constant; NULL if a signal came while
+ * a driver was probed or removed.
+ */
+const char *vring_dma_access(struct virtio_device *vdev)
+{
+	const char *word;
+
+	if (device_lock_interruptible(&vdev->dev))
+		return NULL;
+	word = access_word(vdev, access_device(vdev));
+	device_unlock(&vdev->dev);
+	return word;
+}
+EXPORT_SYMBOL_GPL(vring_dma_access);
