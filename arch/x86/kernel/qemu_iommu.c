@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which default domain a guest's devices get: passthrough if the guest runs on
+ * QEMU, and whatever virtio_dma= says for the virtio devices that it names.
+ */
+
+#define pr_fmt(fmt) "virtio_dma: " fmt
+
+#include <linux/array_size.h>
+#include <linux/cc_platform.h>
+#include <linux/cpufeature.h>
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/iommu.h>
+#include <linux/kernel.h>
+#include <linux/pci.h>
+#include <linux/string.h>
+#include <uapi/linux/qemu_fw_cfg.h>
+#include <uapi/linux/virtio_ids.h>
+
+#include <asm/cpuid.h>
+#include <asm/kvm_para.h>
+
+#define TCG_SIGNATURE		"TCGTCGTCGTCG"
+
+#define FW_CFG_PORT_SELECTOR	0x510
+#define FW_CFG_PORT_DATA	0x511
+
+#define VIRTIO_PCI_ID_FIRST	0x1000	/* transitional */
+#define VIRTIO_PCI_ID_MODERN	0x1040	/* plus the virtio device ID */
+#define VIRTIO_PCI_ID_LAST	0x107f
+
+/* What answers at these ports elsewhere is unknown: ask CPUID first. */
+static bool __init fw_cfg_is_qemu(void)
+{
+	static const char signature[] __initconst = "QEMU";
+	const char *c;
+
+	outw(FW_CFG_SIGNATURE, FW_CFG_PORT_SELECTOR);
+	for (c = signature; *c; c++)
+		if (inb(FW_CFG_PORT_DATA) != *c)
+			return false;
+	return true;
+}
+
+/*
+ * KVM serves other device models too, hence fw_cfg. With Hyper-V enlightenments
+ * KVM's leaves are not the first ones. A confidential guest does not take its
+ * host's word for anything.
+ */
+static bool __init guest_on_qemu(void)
+{
+	if (!boot_cpu_has(X86_FEATURE_HYPERVISOR) ||
+	    cc_platform_has(CC_ATTR_MEM_ENCRYPT))
+		return false;
+
+	if (!hypervisor_cpuid_base(KVM_SIGNATURE, 0) &&
+	    !hypervisor_cpuid_base(TCG_SIGNATURE, 0))
+		return false;
+
+	return fw_cfg_is_qemu();
+}
+
+const char * __init arch_iommu_default_passthrough(void)
+{
+	if (IS_ENABLED(CONFIG_X86_QEMU_IOMMU_PASSTHROUGH) && guest_on_qemu())
+		return "QEMU guest";
+	return NULL;
+}
+
+/* From the least to the most specific: a better match beats a lesser one. */
+enum virtio_dma_match {
+	MATCH_NONE,
+	MATCH_ALL,
+	MATCH_TYPE,
+	MATCH_ADDRESS,
+};
+
+/**
+ * struct virtio_dma_rule - an entry of virtio_dma=
+ * @match: what the entry names, never MATCH_NONE
+ * @domain: IOMMU_DOMAIN_IDENTITY or IOMMU_DOMAIN_DMA
+ * @type: virtio device ID, for MATCH_TYPE
+ * @segment: PCI domain, for MATCH_ADDRESS
+ * @bus: PCI bus number, for MATCH_ADDRESS
+ * @devfn: PCI device and function, for MATCH_ADDRESS
+ *
+ * Written while early parameters are parsed, only read from then on.
+ */
+struct virtio_dma_rule {
+	enum virtio_dma_match match;
+	unsigned int domain;
+	unsigned int type;
+	unsigned int segment;
+	unsigned int bus;
+	unsigned int devfn;
+};
+
+static struct virtio_dma_rule virtio_dma_rules[32] __ro_after_init;
+static unsigned int virtio_dma_nr_rules __ro_after_init;
+
+static const char * const virtio_type_names[] __initconst = {
+	[VIRTIO_ID_NET]			= "net",
+	[VIRTIO_ID_BLOCK]		= "blk",
+	[VIRTIO_ID_CONSOLE]		= "console",
+	[VIRTIO_ID_RNG]			= "rng",
+	[VIRTIO_ID_BALLOON]		= "balloon",
+	[VIRTIO_ID_SCSI]		= "scsi",
+	[VIRTIO_ID_9P]			= "9p",
+	[VIRTIO_ID_GPU]			= "gpu",
+	[VIRTIO_ID_INPUT]		= "input",
+	[VIRTIO_ID_VSOCK]		= "vsock",
+	[VIRTIO_ID_CRYPTO]		= "crypto",
+	[VIRTIO_ID_IOMMU]		= "iommu",
+	[VIRTIO_ID_MEM]			= "mem",
+	[VIRTIO_ID_SOUND]		= "sound",
+	[VIRTIO_ID_FS]			= "fs",
+	[VIRTIO_ID_PMEM]		= "pmem",
+	[VIRTIO_ID_RPMB]		= "rpmb",
+	[VIRTIO_ID_VIDEO_ENCODER]	= "video-encoder",
+	[VIRTIO_ID_VIDEO_DECODER]	= "video-decoder",
+	[VIRTIO_ID_SCMI]		= "scmi",
+	[VIRTIO_ID_I2C_ADAPTER]		= "i2c",
+	[VIRTIO_ID_CAN]			= "can",
+	[VIRTIO_ID_BT]			= "bt",
+	[VIRTIO_ID_GPIO]		= "gpio",
+};
+
+/* Returns 0, which no virtio device has, if there is no such name. */
+static unsigned int __init virtio_type_by_name(const char *name, size_t len)
+{
+	unsigned int id;
+
+	for (id = 1; id < ARRAY_SIZE(virtio_type_names); id++) {
+		const char *known = virtio_type_names[id];
+
+		if (known && strlen(known) == len && !memcmp(known, name, len))
+			return id;
+	}
+	return 0;
+}
+
+/* [domain:]bus:device.function in hexadecimal, @len characters of it */
+static bool __init parse_pci_address(const char *s, size_t len,
+				     struct virtio_dma_rule *rule)
+{
+	unsigned int dev, fn;
+	int end = 0;
+
+	if (sscanf(s, "%8x:%2x:%2x.%1x%n", &rule->segment, &rule->bus, &dev,
+		   &fn, &end) != 4 || end != len) {
+		rule->segment = 0;
+		if (sscanf(s, "%2x:%2x.%1x%n", &rule->bus, &dev, &fn,
+			   &end) != 3 || end != len)
+			return false;
+	}
+
+	rule->devfn = PCI_DEVFN(dev, fn);
+	return dev == PCI_SLOT(rule->devfn) && fn == PCI_FUNC(rule->devfn);
+}
+
+/* Returns NULL, or what is wrong with @entry. */
+static const char * __init parse_rule(const char *entry,
+				      struct virtio_dma_rule *rule)
+{
+	/* An address has colons of its own. */
+	const char *colon = strrchr(entry, ':');
+	const char *mode = colon ? colon + 1 : entry;
+	size_t len = mode == entry ? 0 : colon - entry;
+
+	if (!strcmp(mode, "pt"))
+		rule->domain = IOMMU_DOMAIN_IDENTITY;
+	else if (!strcmp(mode, "on"))
+		rule->domain = IOMMU_DOMAIN_DMA;
+	else
+		return "does not end in pt or on";
+
+	if (!colon) {
+		rule->match = MATCH_ALL;
+	} else if (strcspn(entry, ":.") < len) {
+		rule->match = MATCH_ADDRESS;
+		if (!parse_pci_address(entry, len, rule))
+			return "not a PCI address";
+	} else {
+		rule->match = MATCH_TYPE;
+		rule->type = virtio_type_by_name(entry, len);
+		if (!rule->type)
+			return "not a known type of virtio device";
+	}
+	return NULL;
+}
+
+static int __init virtio_dma_setup(char *arg)
+{
+	char *entry;
+
+	if (!arg || !*arg) {
+		pr_warn("nothing given, expected [<type|PCI address>:]{pt|on}[,...]\n");
+		return 0;
+	}
+
+	while ((entry = strsep(&arg, ","))) {
+		struct virtio_dma_rule rule = {};
+		const char *error = parse_rule(entry, &rule);
+
+		if (!error && virtio_dma_nr_rules == ARRAY_SIZE(virtio_dma_rules))
+			error = "too many entries";
+		if (error)
+			pr_warn("entry \"%s\" ignored: %s\n", entry, error);
+		else
+			virtio_dma_rules[virtio_dma_nr_rules++] = rule;
+	}
+	return 0;
+}
+early_param("virtio_dma", virtio_dma_setup);
+
+/* The virtio device ID of a PCI device, or 0: virtio 1.2, 4.1.2 */
+static unsigned int virtio_pci_type(const struct pci_dev *pdev)
+{
+	if (pdev->vendor != PCI_VENDOR_ID_REDHAT_QUMRANET ||
+	    pdev->device < VIRTIO_PCI_ID_FIRST ||
+	    pdev->device > VIRTIO_PCI_ID_LAST)
+		return 0;
+
+	if (pdev->device < VIRTIO_PCI_ID_MODERN)
+		return pdev->subsystem_device;
+	return pdev->device - VIRTIO_PCI_ID_MODERN;
+}
+
+static enum virtio_dma_match match_rule(const struct virtio_dma_rule *rule,
+					struct pci_dev *pdev, unsigned int type)
+{
+	switch (rule->match) {
+	case MATCH_TYPE:
+		if (rule->type != type)
+			return MATCH_NONE;
+		break;
+	case MATCH_ADDRESS:
+		if (rule->segment != pci_domain_nr(pdev->bus) ||
+		    rule->bus != pdev->bus->number ||
+		    rule->devfn != pdev->devfn)
+			return MATCH_NONE;
+		break;
+	default:
+		break;
+	}
+	return rule->match;
+}
+
+unsigned int arch_iommu_def_domain_type(struct device *dev)
+{
+	enum virtio_dma_match best = MATCH_NONE;
+	unsigned int i, type, domain = 0;
+	struct pci_dev *pdev;
+
+	if (!virtio_dma_nr_rules || !dev_is_pci(dev))
+		return 0;
+
+	pdev = to_pci_dev(dev);
+	type = virtio_pci_type(pdev);
+
+	for (i = 0; i < virtio_dma_nr_rules; i++) {
+		const struct virtio_dma_rule *rule = &virtio_dma_rules[i];
+		enum virtio_dma_match match = match_rule(rule, pdev, type);
+
+		if (match == MATCH_NONE || match < best)
+			continue;
+		/* Of two that match equally well, the safer one */
+		if (match > best || rule->domain == IOMMU_DOMAIN_DMA)
+			domain = rule->domain;
+		best = match;
+	}
+
+	if (!type) {
+		if (best == MATCH_ADDRESS)
+			pci_warn(pdev, "virtio_dma: not a virtio device, entry ignored\n");
+		return 0;
+	}
+	return domain;
+}
