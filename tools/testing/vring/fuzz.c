@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A driver and a device that do whatever the input says, for libFuzzer.
+ *
+ * The first bytes choose the queue, each further one an operation.  As long as
+ * the device keeps to the rules every byte of every request is checked as in
+ * the unit tests.  After its first violation the promises that remain are: no
+ * memory error, no mapping undone with other values, every token back exactly
+ * once, nothing left in the end.
+ *
+ * VRING_SEEDS=dir writes a starting corpus to that folder.
+ */
+#include <stdio.h>
+
+#include "model_driver.h"
+
+#define INFLIGHT	64	/* requests the device may hold */
+
+static struct {
+	const u8 *data;
+	size_t left;
+} in;
+
+static struct device_model dev;
+static struct driver drv;
+static struct served held[INFLIGHT];
+static unsigned int nheld;
+static bool hostile, premapped;
+static struct drv_req *queued[DRV_INFLIGHT];	/* every token the ring has */
+static unsigned int nqueued;
+static char context[100];
+
+void harness_context(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(context, sizeof(context), fmt, ap);
+	va_end(ap);
+}
+
+void harness_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s:%d: ", file, line);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, " [%s]\n", context);
+	abort();
+}
+
+static u8 byte(void)
+{
+	if (!in.left)
+		return 0;
+	in.left--;
+	return *in.data++;
+}
+
+static u32 word(void)
+{
+	u32 v = byte();
+
+	return v | (u32)byte() << 8 | (u32)byte() << 16 | (u32)byte() << 24;
+}
+
+/* ---- tokens ---- */
+
+static void forget(struct drv_req *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < nqueued; i++)
+		if (queued[i] == r)
+			break;
+	if (i == nqueued)
+		fail("a token came back that the ring does not have");
+	queued[i] = queued[--nqueued];
+}
+
+static void take_back(struct drv_req *r)
+{
+	forget(r);
+	r->queued = false;
+	drv.queued--;
+	drv_free(&drv, r);
+}
+
+static void recycle(struct virtqueue *vq, void *buf)
+{
+	(void)vq;
+	take_back(buf);
+}
+
+/* ---- operations ---- */
+
+static void op_add(void)
+{
+	u8 shape = byte();
+	unsigned int nout = shape & 7, nin = shape >> 3 & 7, len = 1 + byte() % 64;
+	struct drv_req *r;
+	int err;
+
+	if (!nout && !nin)
+		nin = 1;
+	if (shape & 0x40 && nout + nin == 1)
+		len *= 100;		/* across pages */
+	r = drv_req(&drv, nout, nin, len);
+	err = drv_add_as(&drv, r, shape & 0x80 ? DRV_SGS_EACH : DRV_SGS);
+	if (err) {
+		if (err != -ENOSPC && err != -ENOMEM && err != -EIO && err != -EINVAL)
+			fail("adding a request returned %d", err);
+		if (err == -EINVAL && nout + nin <= virtqueue_get_vring_size(drv.q->vq))
+			fail("a request that fits was called invalid");
+		drv_free(&drv, r);
+		return;
+	}
+	queued[nqueued++] = r;
+}
+
+static void op_get(void)
+{
+	struct drv_req *r;
+	unsigned int len;
+
+	if (!hostile) {
+		r = drv_get(&drv);
+		if (!r)
+			return;
+		forget(r);
+		drv_free(&drv, r);
+		return;
+	}
+	r = virtqueue_get_buf(drv.q->vq, &len);
+	if (!r)
+		return;
+	if (len > r->writable)
+		fail("%u bytes written of %llu", len, r->writable);
+	take_back(r);
+}
+
+static void op_take(void)
+{
+	if (!hostile && nheld < INFLIGHT && drv_dev_take(&drv, &held[nheld]))
+		nheld++;
+}
+
+static void op_finish(void)
+{
+	unsigned int i;
+	u64 len;
+	u8 how;
+
+	if (hostile || !nheld || !drv.q->enabled)
+		return;
+	how = byte();
+	i = (how >> 2) % nheld;
+	len = held[i].from->writable;
+	if (how & 1)
+		len = len * byte() / 255;
+	drv_dev_finish(&drv, &held[i], len, how & 2 ? len / 2 : len);
+	held[i] = held[--nheld];
+}
+
+static void op_notify_wish(void)
+{
+	u8 how = byte();
+
+	if (!drv.q->enabled)
+		return;
+	if (how % 3 == 0)
+		dev_notify_never(drv.q);
+	else if (how % 3 == 1 || !(dev.vdev.features & BIT_ULL(VIRTIO_RING_F_EVENT_IDX)))
+		dev_notify_always(drv.q);
+	else
+		dev_notify_at(drv.q, drv.q->taken + how % (drv.q->num + 1));
+}
+
+/* Anything, anywhere in memory that a device without IOMMU reaches. */
+static void scribble(void)
+{
+	struct dev_queue *q = drv.q;
+	u8 where = byte();
+	u32 what = word();
+	u64 addr;
+	u16 slot;
+
+	if (!q->enabled)
+		return;
+	hostile = true;
+	nheld = 0;
+	slot = where % q->num;
+	switch (where >> 5) {
+	case 0:
+	case 1:
+		addr = q->desc + 16 * (u64)slot + (what >> 28);
+		break;
+	case 2:
+		addr = q->packed ? q->avail : q->avail + 2 * (u64)(slot & ~1);
+		break;
+	case 3:
+	case 4:
+	case 5:
+		addr = q->packed ? q->used : q->used + 4 + 8 * (u64)slot;
+		what &= where & 16 ? ~0U : 0x1f;
+		break;
+	default:
+		addr = q->used;
+		what &= where & 16 ? ~0U : 0x1fffff;
+	}
+	addr &= ~3ULL;
+	memcpy(dev_ptr(q, addr, 4, false), &what, 4);
+}
+
+static void scribble_buffers(void)
+{
+	unsigned int i, j;
+
+	/* What the device holds it may write as it likes. */
+	if (hostile || !drv.q->enabled)
+		return;
+	for (i = 0; i < nheld; i++)
+		for (j = 0; j < held[i].req.nseg; j++)
+			if (held[i].req.seg[j].write)
+				memset(dev_ptr(drv.q, held[i].req.seg[j].addr,
+					       held[i].req.seg[j].len, true), 0,
+				       held[i].req.seg[j].len);
+}
+
+static void op_forge(void)
+{
+	u8 id = byte();
+
+	if (!drv.q->enabled)
+		return;
+	hostile = true;
+	nheld = 0;
+	dev_forge_used(drv.q, id & 0x80 ? word() : id % drv.q->num, byte());
+}
+
+static void at_barrier(void *arg)
+{
+	(void)arg;
+	switch (byte() & 7) {
+	case 0:
+		scribble();
+		break;
+	case 1:
+		op_forge();
+		break;
+	case 2:
+		vring_interrupt(0, drv.q->vq);
+		break;
+	case 3:
+		op_finish();
+		break;
+	}
+}
+
+static void check_numbers(void)
+{
+	unsigned int size = virtqueue_get_vring_size(drv.q->vq);
+
+	if (drv.q->vq->num_free > size)
+		fail("%u of %u descriptors are free", drv.q->vq->num_free, size);
+	if (nqueued != drv.queued)
+		fail("%u tokens in the ring, %u expected", nqueued, drv.queued);
+	if (!nqueued && drv.q->vq->num_free != size)
+		fail("nothing in flight and %u of %u descriptors free", drv.q->vq->num_free,
+		     size);
+	if (!nqueued && !premapped && dma_stats(NULL).live_maps)
+		fail("nothing in flight and something is mapped");
+	/* A break is announced, a wrong length too; more there is not to say. */
+	if (kernel_take_messages(SHIM_WARN, NULL) > 3)
+		fail("more than three messages for one operation");
+}
+
+static void renew(int err)
+{
+	if (err && err != -EBUSY)
+		return;
+	/* -EBUSY: all is recycled, and the device has not taken the queue up. */
+	/* A new ring, and a device that behaves again. */
+	hostile = false;
+	nheld = 0;
+	drv.head = drv.tail;
+}
+
+static void step(u8 op)
+{
+	static const u16 sizes[] = { 1, 2, 4, 8, 16, 64, 5, 0 };
+	struct virtqueue *vq = drv.q->vq;
+	u16 size;
+
+	harness_context("operation %u, %s%s", op, drv.q->packed ? "packed" : "split",
+			hostile ? ", hostile" : "");
+	switch (op & 31) {
+	case 0 ... 5:
+		op_add();
+		break;
+	case 6 ... 8:
+		op_take();
+		break;
+	case 9 ... 11:
+		op_finish();
+		break;
+	case 12 ... 14:
+		op_get();
+		break;
+	case 15:
+		virtqueue_kick(vq);
+		break;
+	case 16:
+		op_notify_wish();
+		break;
+	case 17:
+		if (hostile || !drv.q->enabled)
+			vring_interrupt(0, vq);
+		else
+			dev_interrupt(drv.q);
+		break;
+	case 18:
+		virtqueue_disable_cb(vq);
+		break;
+	case 19:
+		virtqueue_enable_cb(vq);
+		break;
+	case 20:
+		virtqueue_enable_cb_delayed(vq);
+		break;
+	case 21:
+		virtqueue_poll(vq, virtqueue_enable_cb_prepare(vq));
+		break;
+	case 22:
+		renew(virtqueue_reset(vq, recycle, NULL));
+		break;
+	case 23:
+		size = sizes[byte() % ARRAY_SIZE(sizes)];
+		if (size != virtqueue_get_vring_size(vq))
+			renew(virtqueue_resize(vq, size, recycle, NULL));
+		break;
+	case 24:
+		scribble_buffers();
+		break;
+	case 25:
+		scribble();
+		break;
+	case 26:
+		op_forge();
+		break;
+	case 27:
+		/* Whatever comes next meets a failure; a premapped driver's own not. */
+		if (!premapped)
+			fail_nth(1 + byte() % 8);
+		break;
+	case 28:
+		kernel_set_barrier_hook(byte() & 1 ? at_barrier : NULL, NULL);
+		break;
+	case 29:
+		if (byte() & 1)
+			__virtqueue_break(vq);
+		else
+			__virtqueue_unbreak(vq);
+		break;
+	case 30:
+		vring_notification_data(vq);
+		break;
+	case 31:
+		drv.q->reset_fails = byte() & 1;
+		drv.q->enable_fails = (byte() & 7) == 7;
+		break;
+	}
+	check_numbers();
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	static const enum shim_dma modes[] = {
+		SHIM_DMA_TRANSLATED, SHIM_DMA_DIRECT, SHIM_DMA_BOUNCED, SHIM_DMA_IDENTITY,
+	};
+	static const u16 sizes[] = { 16, 4, 1, 7 };
+	struct drv_req *r;
+	struct queue_opts o = { 0 };
+	u64 features;
+	u8 how, what;
+
+	in.data = data;
+	in.left = size;
+	kernel_reset();
+	dma_reset();
+	hostile = false;
+	nheld = 0;
+	nqueued = 0;
+	harness_context("set-up");
+
+	how = byte();
+	what = byte();
+	features = BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_RESET);
+	if (how & 1)
+		features |= BIT_ULL(VIRTIO_F_RING_PACKED);
+	if (how & 2)
+		features |= BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
+	if (how & 4)
+		features |= BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
+	if (how & 8)
+		features |= BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
+	if (!(how & 1) && what & 4) {
+		features &= ~BIT_ULL(VIRTIO_F_VERSION_1);
+		shim_big_endian_guest = true;
+	}
+	dev_init(&dev, features, modes[how >> 4 & 3]);
+	premapped = what & 8;
+	o.num = how & 1 ? sizes[what & 3] : sizes[(what & 3) % 3];
+	o.ctx = what & 16;
+	o.no_callback = what & 32;
+	if (!dev_create_queue(&dev, &o))
+		fail("no queue");
+	drv_init(&drv, &dev.queue[0]);
+	drv.premapped = premapped;
+	if (premapped && virtqueue_set_dma_premapped(drv.q->vq))
+		fail("a new queue cannot be premapped");
+
+	while (in.left && nqueued < DRV_INFLIGHT - 1)
+		step(byte());
+
+	harness_context("the end, %s%s", drv.q->packed ? "packed" : "split",
+			hostile ? ", hostile" : "");
+	fail_nth(0);
+	kernel_set_barrier_hook(NULL, NULL);
+	while ((r = virtqueue_detach_unused_buf(drv.q->vq)))
+		take_back(r);
+	check_eq(nqueued, 0);
+	check_eq(drv.q->vq->num_free, virtqueue_get_vring_size(drv.q->vq));
+	dev_delete_queue(drv.q);
+	dev_exit(&dev);
+	dma_check_clean();
+	kernel_take_messages(SHIM_WARN, NULL);
+	kernel_check_clean();
+	return 0;
+}
+
+/* ---- the corpus to begin with ---- */
+
+static void write_seed(const char *dir, unsigned int n, const u8 *seed, size_t len)
+{
+	char name[300];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s/seed-%03u", dir, n);
+	f = fopen(name, "wb");
+	if (!f || fwrite(seed, 1, len, f) != len || fclose(f)) {
+		perror(name);
+		exit(1);
+	}
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	/* A request of every kind; events; a reset; then each kind of violation. */
+	static const u8 body[] = {
+		16, 2, 0, 0x0a, 20, 0, 0x08, 9, 0, 0x49, 30, 15, 6, 6, 6, 9, 4, 9, 1, 100,
+		17, 12, 12, 18, 9, 0, 19, 12, 0, 0x12, 5, 20, 6, 9, 0, 17, 12, 0, 0x09, 5,
+		22, 0, 0x1b, 7, 6, 9, 2, 12, 23, 3, 0, 0x0a, 3, 27, 2, 0, 0x0a, 3, 15, 21,
+	};
+	static const u8 end[][12] = {
+		{ 25, 0x65, 1, 0, 0, 0, 12, 12, 0, 9, 9, 12 },
+		{ 26, 3, 9, 12, 26, 3, 9, 12, 12, 22, 0, 9 },
+		{ 26, 0x90, 1, 2, 3, 4, 5, 12, 0, 9, 9, 12 },
+		{ 28, 1, 0, 9, 9, 0, 6, 0, 9, 12, 0, 12 },
+		{ 29, 1, 12, 0, 9, 9, 29, 0, 6, 9, 0, 12 },
+	};
+	const char *dir = getenv("VRING_SEEDS");
+	u8 seed[2 + sizeof(body) + sizeof(end[0])];
+	unsigned int how, what, n = 0;
+
+	(void)argc;
+	(void)argv;
+	if (!dir)
+		return 0;
+	for (how = 0; how < 64; how++) {
+		for (what = 0; what < 64; what += 8) {
+			seed[0] = how;
+			seed[1] = what | (how >> 4 & 3);
+			memcpy(&seed[2], body, sizeof(body));
+			memcpy(&seed[2 + sizeof(body)], end[n % ARRAY_SIZE(end)],
+			       sizeof(end[0]));
+			write_seed(dir, n++, seed, sizeof(seed));
+		}
+	}
+	exit(0);
+}

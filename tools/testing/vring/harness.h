@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests see of the emulated kernel: failure injection, captured
+ * messages, leak accounting, and the record of every DMA mapping.
+ */
+#ifndef VRING_HARNESS_H
+#define VRING_HARNESS_H
+
+#include <shim.h>
+
+/* ---- verdicts ---- */
+
+/* Say where and why, then end the test (or the fuzzer's run).  Never returns. */
+void harness_fail(const char *file, int line, const char *fmt, ...)
+	__printf(3, 4) __noreturn;
+
+/* What the message of a failure says besides: the variant, the operation. */
+void harness_context(const char *fmt, ...) __printf(1, 2);
+
+#define fail(...)	harness_fail(__FILE__, __LINE__, __VA_ARGS__)
+#define check(cond)	do { if (!(cond)) fail("not so: %s", #cond); } while (0)
+#define check_eq(a, b)								\
+	do {									\
+		long long _a = (long long)(a), _b = (long long)(b);		\
+		if (_a != _b)							\
+			fail("%s is %lld, expected %s = %lld", #a, _a, #b, _b);	\
+	} while (0)
+
+/* ---- kernel.c ---- */
+
+/* Forget everything: between two variants of a test. */
+void kernel_reset(void);
+
+/* Complain about what was left: allocations, locks, unread messages, warnings. */
+void kernel_check_clean(void);
+
+/*
+ * Let the n-th allocation or mapping from now on fail (1 is the next), once;
+ * 0 turns it off.
+ */
+void fail_nth(unsigned long n);
+
+/* Whether the failure asked for has happened. */
+bool fail_nth_fired(void);
+
+/* Called by everything that can fail; true if it must. */
+bool kernel_fail_now(void);
+
+/* Allocations not yet freed. */
+unsigned long kernel_live_allocs(void);
+
+/*
+ * Number of messages of at least @level since the last call whose text has
+ * @part; they count as expected from then on.
+ */
+unsigned int kernel_take_messages(enum shim_level level, const char *part);
+
+/* Number of WARN_ON()s hit since the last call; they count as expected. */
+unsigned int kernel_take_warnings(void);
+
+/* Code runs in interrupt context: an allocation that may sleep is a failure. */
+void kernel_set_atomic(bool atomic);
+
+/* @hook runs at every barrier the ring executes, as a concurrent device would. */
+void kernel_set_barrier_hook(void (*hook)(void *), void *arg);
+
+/* Number of barriers of a kind that were executed. */
+unsigned long kernel_barriers(enum shim_barrier kind);
+
+/* Number of times that tracepoint @name was hit. */
+unsigned long kernel_trace_hits(const char *name);
+
+extern bool shim_big_endian_guest;
+
+/* ---- model_dma.c ---- */
+
+struct dma_stats {
+	unsigned long maps;		/* streaming mappings made */
+	unsigned long live_maps;	/* and not yet undone */
+	unsigned long coherent;		/* coherent allocations made */
+	unsigned long live_coherent;
+};
+
+/* Counters of @dev, or of all devices together if NULL. */
+struct dma_stats dma_stats(const struct device *dev);
+
+void dma_reset(void);
+
+/* Complain about a mapping or a coherent allocation that is still there. */
+void dma_check_clean(void);
+
+/*
+ * dma_access - the memory behind a DMA address, as a device sees it
+ * @dev: the device whose mappings count
+ * @addr: DMA address
+ * @len: number of bytes wanted
+ * @write: whether the device means to write
+ * @got: how many bytes may be accessed at the returned pointer, at most @len
+ *
+ * Returns NULL, with a reason in @why, if no mapping of @dev allows it.
+ */
+void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool write,
+		 size_t *got, const char **why);
+
+/* Physical memory begins at @base from now on; for tests of DMA masks. */
+void dma_set_phys_base(phys_addr_t base);
+
+/*
+ * Physical memory may be reached without a mapping by devices that do not
+ * negotiate ACCESS_PLATFORM: how the base's ring works, never how ours does.
+ */
+extern bool dma_untracked_physical;
+
+#endif

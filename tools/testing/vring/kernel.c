@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The parts of the kernel behind shim.h that are not DMA: memory, messages,
+ * warnings, locks, barriers.  Each of them watches its callers.
+ */
+#include <stdio.h>
+
+#include "harness.h"
+
+#define MESSAGES	64
+#define TRACES		16
+
+struct message {
+	enum shim_level level;
+	bool taken;
+	char text[200];
+};
+
+static struct {
+	unsigned long live;
+	unsigned long fail_in;
+	bool fired;
+	bool atomic;
+	unsigned int locks;
+	unsigned int warnings;
+	char first_warning[160];
+	unsigned int nmessages;
+	struct message message[MESSAGES];
+	void (*hook)(void *arg);
+	void *hook_arg;
+	bool in_hook;
+	unsigned long barriers[SHIM_BARRIERS];
+	struct { const char *name; unsigned long hits; } trace[TRACES];
+} k;
+
+bool shim_xen_domain;
+bool shim_big_endian_guest;
+const void *shim_foreign;
+size_t shim_foreign_size;
+
+void kernel_reset(void)
+{
+	memset(&k, 0, sizeof(k));
+	shim_xen_domain = false;
+	shim_big_endian_guest = false;
+	shim_foreign = NULL;
+}
+
+void kernel_check_clean(void)
+{
+	unsigned int i;
+
+	if (k.live)
+		fail("%lu allocations were leaked", k.live);
+	if (k.locks)
+		fail("%u locks are still held", k.locks);
+	if (k.warnings)
+		fail("unexpected warning: %s", k.first_warning);
+	for (i = 0; i < k.nmessages; i++)
+		if (!k.message[i].taken && k.message[i].level >= SHIM_WARN)
+			fail("unexpected message: %s", k.message[i].text);
+}
+
+/* ---- failure injection ---- */
+
+void fail_nth(unsigned long n)
+{
+	k.fail_in = n;
+	k.fired = false;
+}
+
+bool fail_nth_fired(void)
+{
+	return k.fired;
+}
+
+bool kernel_fail_now(void)
+{
+	if (!k.fail_in || --k.fail_in)
+		return false;
+	k.fired = true;
+	return true;
+}
+
+/* ---- memory ---- */
+
+void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int line)
+{
+	void *p;
+
+	if (gfpflags_allow_blocking(gfp))
+		shim_might_sleep(file, line);
+	if (size == SIZE_MAX || size > (64UL << 20))
+		return NULL;
+	if (!(gfp & __GFP_NOFAIL) && kernel_fail_now())
+		return NULL;
+	if (align < 16)
+		align = 16;
+	p = aligned_alloc(align, ALIGN(size ? size : 1, align));
+	if (!p)
+		fail("the harness itself is out of memory");
+	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, size);
+	k.live++;
+	return p;
+}
+
+void shim_free(const void *p)
+{
+	if (!p)
+		return;
+	if (!k.live)
+		fail("more memory freed than was allocated");
+	k.live--;
+	free((void *)p);
+}
+
+unsigned long kernel_live_allocs(void)
+{
+	return k.live;
+}
+
+/* ---- messages and warnings ---- */
+
+/*
+ * One conversion after the other, since printk has some that printf has not: of
+ * those %pV, a format in a format, is the one the ring uses.
+ */
+static void format(char *to, size_t room, const char *fmt, va_list *ap)
+{
+	char *end = to + room - 1;
+
+	while (*fmt && to < end) {
+		size_t n = 1;
+		char spec[16];
+
+		if (*fmt != '%' || fmt[1] == '%') {
+			*to++ = *fmt;
+			fmt += 1 + (*fmt == '%');
+			continue;
+		}
+		while (!strchr("diuxXcsp", fmt[n]))
+			n++;
+		check(fmt[n] && n < sizeof(spec) - 1);
+		snprintf(spec, sizeof(spec), "%.*s", (int)n + 1, fmt);
+		if (fmt[n] == 'p' && fmt[n + 1] == 'V') {
+			struct va_format *inner = va_arg(*ap, struct va_format *);
+
+			format(to, end - to + 1, inner->fmt, inner->va);
+			n++;
+		} else if (fmt[n] == 's' || fmt[n] == 'p') {
+			snprintf(to, end - to + 1, spec, va_arg(*ap, void *));
+		} else if (strchr(spec, 'l') || strchr(spec, 'z')) {
+			snprintf(to, end - to + 1, spec, va_arg(*ap, long));
+		} else {
+			snprintf(to, end - to + 1, spec, va_arg(*ap, int));
+		}
+		to += strlen(to);
+		fmt += n + 1;
+	}
+	*to = '\0';
+}
+
+void shim_log(enum shim_level level, const struct device *dev, const char *fmt, ...)
+{
+	struct message *m;
+	va_list ap;
+
+	if (level < SHIM_INFO)
+		return;
+	if (k.nmessages == MESSAGES)
+		fail("more than %d messages: not rate-limited?", MESSAGES);
+	m = &k.message[k.nmessages++];
+	m->level = level;
+	m->taken = false;
+	va_start(ap, fmt);
+	format(m->text, sizeof(m->text), fmt, &ap);
+	va_end(ap);
+	m->text[strcspn(m->text, "\n")] = '\0';
+}
+
+unsigned int kernel_take_messages(enum shim_level level, const char *part)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < k.nmessages; i++) {
+		struct message *m = &k.message[i];
+
+		if (m->taken || m->level < level || (part && !strstr(m->text, part)))
+			continue;
+		m->taken = true;
+		n++;
+	}
+	/* Room again for whatever comes, the order does not matter. */
+	for (i = 0; i < k.nmessages; ) {
+		if (k.message[i].taken)
+			k.message[i] = k.message[--k.nmessages];
+		else
+			i++;
+	}
+	return n;
+}
+
+void shim_warn(const char *file, int line, const char *cond)
+{
+	if (!k.warnings++)
+		snprintf(k.first_warning, sizeof(k.first_warning), "%s:%d: WARN_ON(%s)",
+			 file, line, cond);
+}
+
+unsigned int kernel_take_warnings(void)
+{
+	unsigned int n = k.warnings;
+
+	k.warnings = 0;
+	return n;
+}
+
+void shim_bug(const char *file, int line, const char *cond)
+{
+	harness_fail(file, line, "BUG_ON(%s)", cond);
+}
+
+/* ---- context ---- */
+
+void kernel_set_atomic(bool atomic)
+{
+	k.atomic = atomic;
+}
+
+void shim_might_sleep(const char *file, int line)
+{
+	if (k.atomic || k.locks)
+		harness_fail(file, line, "may sleep in atomic context");
+}
+
+void shim_lock(bool *locked, const char *file, int line)
+{
+	if (*locked)
+		harness_fail(file, line, "the lock is held already");
+	*locked = true;
+	k.locks++;
+}
+
+void shim_unlock(bool *locked, const char *file, int line)
+{
+	if (!*locked)
+		harness_fail(file, line, "the lock is not held");
+	*locked = false;
+	k.locks--;
+}
+
+void kernel_set_barrier_hook(void (*hook)(void *), void *arg)
+{
+	k.hook = hook;
+	k.hook_arg = arg;
+}
+
+unsigned long kernel_barriers(enum shim_barrier kind)
+{
+	return k.barriers[kind];
+}
+
+void shim_barrier(enum shim_barrier kind)
+{
+	k.barriers[kind]++;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (k.hook && !k.in_hook) {
+		k.in_hook = true;
+		k.hook(k.hook_arg);
+		k.in_hook = false;
+	}
+}
+
+void shim_trace(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < TRACES; i++) {
+		if (!k.trace[i].name)
+			k.trace[i].name = name;
+		if (!strcmp(k.trace[i].name, name)) {
+			k.trace[i].hits++;
+			return;
+		}
+	}
+}
+
+unsigned long kernel_trace_hits(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < TRACES && k.trace[i].name; i++)
+		if (!strcmp(k.trace[i].name, name))
+			return k.trace[i].hits;
+	return 0;
+}

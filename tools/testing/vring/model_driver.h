@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A virtio driver: requests whose content says which request they are, so that
+ * every byte can be checked on both sides.
+ */
+#ifndef VRING_MODEL_DRIVER_H
+#define VRING_MODEL_DRIVER_H
+
+#include "model_device.h"
+
+#define DRV_SEGS	300	/* of one request, at most */
+#define DRV_INFLIGHT	4096
+
+struct drv_req {
+	u32 seed;
+	unsigned int nout, nin;
+	bool queued;			/* the ring has it */
+	bool served;			/* the device has completed it */
+	u32 written;			/* bytes that the device wrote, from the start */
+	u32 reported;			/* bytes that it said it wrote */
+	u64 writable;
+	void *ctx;
+	bool premapped;
+	struct drv_seg { u8 *mem, *buf; u32 len; dma_addr_t addr; } seg[];
+};
+
+/* How requests go to the ring. */
+enum drv_add {
+	DRV_SGS,			/* virtqueue_add_sgs, one list a direction */
+	DRV_SGS_EACH,			/* one list a segment */
+	DRV_SIMPLE,			/* virtqueue_add_inbuf / outbuf */
+	DRV_CTX,			/* virtqueue_add_inbuf_ctx */
+};
+
+/* Requests in flight, in the order the ring got them. */
+struct driver {
+	struct dev_queue *q;
+	u32 next_seed;
+	bool premapped;
+	gfp_t gfp;
+	unsigned int head, tail;	/* of order[], for the device's checks */
+	struct drv_req *order[DRV_INFLIGHT];
+	unsigned int queued;
+	unsigned int recycled;
+};
+
+void drv_init(struct driver *drv, struct dev_queue *q);
+
+/* A request of @nout readable and @nin writable segments of @len bytes each. */
+struct drv_req *drv_req(struct driver *drv, unsigned int nout, unsigned int nin, u32 len);
+void drv_free(struct driver *drv, struct drv_req *r);
+
+/* Add it; what virtqueue_add_*() returns.  Its scatterlists are gone after that. */
+int drv_add_as(struct driver *drv, struct drv_req *r, enum drv_add how);
+int drv_add(struct driver *drv, struct drv_req *r);
+
+/* drv_req() and drv_add(); an error fails the test. */
+struct drv_req *drv_submit(struct driver *drv, unsigned int nout, unsigned int nin, u32 len);
+
+/* The device's work on one request, checked against what the driver added. */
+struct served {
+	struct dev_req req;
+	struct drv_req *from;
+};
+
+/* Take the next request and check all of it; false if there is none. */
+bool drv_dev_take(struct driver *drv, struct served *s);
+
+/* Write the first @len writable bytes, report @reported, complete it. */
+void drv_dev_finish(struct driver *drv, struct served *s, u64 len, u32 reported);
+
+/* Take and finish up to @max requests; how many there were. */
+unsigned int drv_dev_serve(struct driver *drv, unsigned int max);
+
+/* virtqueue_get_buf() with everything checked; NULL if nothing is used. */
+struct drv_req *drv_get(struct driver *drv);
+
+/* Get and free everything that is used; how many there were. */
+unsigned int drv_reap(struct driver *drv);
+
+/* virtqueue_detach_unused_buf() with everything freed; how many there were. */
+unsigned int drv_detach_all(struct driver *drv);
+
+/* Check that the queue is empty and takes and completes requests as ever. */
+void drv_check_works(struct driver *drv);
+
+/* For virtqueue_resize() and virtqueue_reset(). */
+void drv_recycle(struct virtqueue *vq, void *buf);
+extern struct driver *drv_recycler;
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A test is a function with a sentence for a name.  It runs once for either
+ * layout in a process of its own, there once for every combination of the axes
+ * it asks for; an axis that it does not ask for has its first value.
+ */
+#ifndef VRING_TEST_H
+#define VRING_TEST_H
+
+#include "model_driver.h"
+
+enum access {
+	TRANSLATED,		/* ACCESS_PLATFORM, behind a translating IOMMU */
+	PHYSICAL,		/* no ACCESS_PLATFORM, whatever the bus has */
+	DIRECT,			/* ACCESS_PLATFORM, no IOMMU */
+	IDENTITY,		/* ACCESS_PLATFORM, IOMMU in passthrough */
+	BOUNCED,		/* ACCESS_PLATFORM, swiotlb=force */
+	PHYSICAL_BOUNCED,	/* no ACCESS_PLATFORM, swiotlb=force */
+	ACCESS_KINDS,
+};
+
+#define AXIS_ACCESS	0x01	/* all of enum access */
+#define AXIS_INDIRECT	0x02	/* with and without VIRTIO_F_INDIRECT_DESC */
+#define AXIS_EVENT	0x04	/* with and without VIRTIO_F_EVENT_IDX */
+#define AXIS_NUM	0x08	/* 16, 1 and 256 descriptors; packed also 7 */
+#define AXIS_BARRIERS	0x10	/* weak and strong */
+#define ONLY_SPLIT	0x100
+#define ONLY_PACKED	0x200
+#define LEGACY		0x400	/* without VERSION_1, split only */
+#define AXIS_ALL	(AXIS_ACCESS | AXIS_INDIRECT | AXIS_EVENT)
+
+struct run {
+	bool packed, indirect, event, strong;
+	enum access access;
+	unsigned int num;
+	struct device_model dev;
+	struct driver drv;
+	struct dev_queue *q;
+};
+
+struct test {
+	const char *name;
+	void (*fn)(struct run *t);
+	unsigned int axes;
+};
+
+/* Features of the device as this variant has them. */
+u64 test_features(const struct run *t);
+
+/* The usual queue of this variant, number 0, with a driver on it. */
+void test_queue(struct run *t);
+void test_queue_opts(struct run *t, const struct queue_opts *o);
+
+/* Start a device with other features than usual, before test_queue(). */
+void test_device(struct run *t, u64 features);
+
+extern const struct test add_tests[], event_tests[], create_tests[], dma_tests[],
+	reset_tests[], failure_tests[], hostile_tests[];
+
+#endif

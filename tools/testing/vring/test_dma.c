@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is mapped, when, for how long; and what the driver maps itself. */
+#include "test.h"
+
+static void mapped_while_in_flight(struct run *t)
+{
+	struct dma_stats s;
+
+	test_queue(t);
+	check_eq(dma_stats(NULL).live_maps, 0);
+	drv_submit(&t->drv, 2, 3, 50);
+	s = dma_stats(NULL);
+	/* The segments and, if there is one, the table: not more. */
+	check(s.live_maps <= 5 + t->indirect);
+	check_eq(s.maps, s.live_maps);
+	check_eq(drv_dev_serve(&t->drv, 1), 1);
+	check_eq(dma_stats(NULL).live_maps, s.live_maps);
+	check_eq(drv_reap(&t->drv), 1);
+	check_eq(dma_stats(NULL).live_maps, 0);
+	check_eq(dma_stats(NULL).maps, s.maps);
+}
+
+static void never_sleeps_when_atomic(struct run *t)
+{
+	unsigned int lap;
+
+	test_queue(t);
+	kernel_set_atomic(true);
+	for (lap = 0; lap < 3; lap++) {
+		drv_submit(&t->drv, 3, 3, 8);
+		virtqueue_kick(t->q->vq);
+		check_eq(drv_dev_serve(&t->drv, 2), 1);
+		dev_interrupt(t->q);
+		virtqueue_disable_cb(t->q->vq);
+		check_eq(drv_reap(&t->drv), 1);
+		virtqueue_enable_cb(t->q->vq);
+		drv_submit(&t->drv, 1, 1, 8);
+		check_eq(drv_detach_all(&t->drv), 1);
+		dev_enable_queue(t->q);
+		kernel_set_atomic(false);
+		dev_delete_queue(t->q);
+		test_queue(t);
+		kernel_set_atomic(true);
+	}
+}
+
+static void sleeps_if_allowed(struct run *t)
+{
+	test_queue(t);
+	t->drv.gfp = GFP_KERNEL;
+	drv_check_works(&t->drv);
+}
+
+static void traced(struct run *t)
+{
+	struct drv_req *r;
+	unsigned int i;
+
+	test_queue(t);
+	drv_submit(&t->drv, 2, 2, 8);
+	drv_submit(&t->drv, 0, 1, 8);
+	check_eq(kernel_trace_hits("virtio_ring_map"), 2);
+	check_eq(kernel_trace_hits("virtio_ring_unmap"), 0);
+	check_eq(drv_dev_serve(&t->drv, 3), 2);
+	check_eq(drv_reap(&t->drv), 2);
+	check_eq(kernel_trace_hits("virtio_ring_map"), 2);
+	check_eq(kernel_trace_hits("virtio_ring_unmap"), 2);
+	for (i = 0; i < 5; i++)
+		drv_submit(&t->drv, 1, 0, 8);
+	check_eq(drv_detach_all(&t->drv), 5);
+	check_eq(kernel_trace_hits("virtio_ring_map"), 7);
+	check_eq(kernel_trace_hits("virtio_ring_unmap"), 7);
+	/* What could not be mapped was not. */
+	r = drv_req(&t->drv, 1, 0, 8);
+	fail_nth(1);
+	check_eq(drv_add(&t->drv, r), -ENOMEM);
+	check_eq(kernel_trace_hits("virtio_ring_map") - 7,
+		 kernel_trace_hits("virtio_ring_unmap") - 7);
+	drv_free(&t->drv, r);
+}
+
+/* ---- premapped ---- */
+
+static void premapped(struct run *t)
+{
+	struct dma_stats before;
+	struct drv_req *r;
+	unsigned int i;
+
+	test_queue(t);
+	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
+	t->drv.premapped = true;
+	for (i = 0; i < 40; i++) {
+		unsigned int nout = i % 3, nin = 1 + i % 4;
+
+		/* drv_dev_take() checks that the addresses are those we mapped. */
+		r = drv_submit(&t->drv, nout, nin, 40);
+		before = dma_stats(NULL);
+		check_eq(drv_dev_serve(&t->drv, 2), 1);
+		check(drv_get(&t->drv) == r);
+		/* The driver's mappings are still there, the table's is not. */
+		check_eq(dma_stats(NULL).live_maps, nout + nin);
+		check(before.live_maps <= nout + nin + 1);
+		drv_free(&t->drv, r);
+		check_eq(dma_stats(NULL).live_maps, 0);
+	}
+	r = drv_submit(&t->drv, 2, 2, 8);
+	check(virtqueue_detach_unused_buf(t->q->vq) == r);
+	r->queued = false;
+	t->drv.queued--;
+	t->drv.head = t->drv.tail;
+	check_eq(dma_stats(NULL).live_maps, 4);
+	drv_free(&t->drv, r);
+}
+
+static void premapped_too_late(struct run *t)
+{
+	test_queue(t);
+	drv_submit(&t->drv, 1, 1, 8);
+	check_eq(virtqueue_set_dma_premapped(t->q->vq), -EINVAL);
+	check_eq(drv_dev_serve(&t->drv, 2), 1);
+	check_eq(virtqueue_set_dma_premapped(t->q->vq), -EINVAL);
+	check_eq(drv_reap(&t->drv), 1);
+	drv_check_works(&t->drv);
+	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
+	t->drv.premapped = true;
+	drv_check_works(&t->drv);
+}
+
+static void premapped_survives_reset(struct run *t)
+{
+	test_queue(t);
+	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
+	t->drv.premapped = true;
+	drv_submit(&t->drv, 1, 1, 8);
+	drv_recycler = &t->drv;
+	check_eq(virtqueue_resize(t->q->vq, 32, drv_recycle, NULL), 0);
+	drv_check_works(&t->drv);
+	check_eq(virtqueue_reset(t->q->vq, drv_recycle, NULL), 0);
+	drv_check_works(&t->drv);
+}
+
+static void premapped_with_context(struct run *t)
+{
+	struct drv_req *r;
+	unsigned int i;
+
+	/* As virtio-net's receive queues. */
+	test_queue_opts(t, &(struct queue_opts){ .ctx = true });
+	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
+	t->drv.premapped = true;
+	for (i = 0; i < 100; i++) {
+		r = drv_req(&t->drv, 0, 1 + i % 3, 33);
+		r->ctx = (void *)(0x100UL + i);
+		check_eq(drv_add_as(&t->drv, r, DRV_CTX), 0);
+		check_eq(dma_stats(NULL).live_maps, 1 + i % 3);
+		check_eq(drv_dev_serve(&t->drv, 2), 1);
+		check_eq(drv_reap(&t->drv), 1);
+	}
+}
+
+static void driver_maps(struct run *t)
+{
+	enum dma_data_direction dir;
+	dma_addr_t addr;
+	size_t got;
+	const char *why;
+	u8 *buf = kzalloc(300, GFP_KERNEL), *seen;
+	bool bounced = t->access == BOUNCED || t->access == PHYSICAL_BOUNCED;
+
+	test_queue(t);
+	for (dir = DMA_BIDIRECTIONAL; dir <= DMA_FROM_DEVICE; dir++) {
+		memset(buf, 1, 300);
+		addr = virtqueue_dma_map_single_attrs(t->q->vq, buf, 300, dir, 0);
+		check_eq(virtqueue_dma_mapping_error(t->q->vq, addr), 0);
+		check_eq(virtqueue_dma_need_sync(t->q->vq, addr), bounced);
+		seen = dma_access(t->dev.dma_dev, addr, 300, dir != DMA_TO_DEVICE, &got, &why);
+		check(seen && got == 300);
+		check_eq(seen[10], 1);
+		buf[10] = 2;
+		virtqueue_dma_sync_single_range_for_device(t->q->vq, addr, 8, 4, dir);
+		check_eq(seen[10], 2);
+		if (dir != DMA_TO_DEVICE) {
+			seen[20] = 3;
+			seen[100] = 3;
+			virtqueue_dma_sync_single_range_for_cpu(t->q->vq, addr, 16, 8, dir);
+			check_eq(buf[20], 3);
+			check_eq(buf[100], bounced ? 1 : 3);
+		}
+		virtqueue_dma_unmap_single_attrs(t->q->vq, addr, 300, dir, 0);
+		if (dir != DMA_TO_DEVICE)
+			check_eq(buf[100], 3);
+	}
+	fail_nth(1);
+	addr = virtqueue_dma_map_single_attrs(t->q->vq, buf, 300, DMA_TO_DEVICE, 0);
+	check(virtqueue_dma_mapping_error(t->q->vq, addr) != 0);
+	kfree(buf);
+}
+
+static void partly_written(struct run *t)
+{
+	static struct served s;
+	unsigned int len;
+
+	test_queue(t);
+	for (len = 0; len <= 90; len += 15) {
+		/* The rest must be neither lost nor somebody else's. */
+		drv_submit(&t->drv, 1, 3, 30);
+		check(drv_dev_take(&t->drv, &s));
+		drv_dev_finish(&t->drv, &s, len, len);
+		check_eq(drv_reap(&t->drv), 1);
+	}
+}
+
+static void wrongly_reported(struct run *t)
+{
+	static struct served s;
+
+	test_queue(t);
+	/* It wrote 90 bytes and says 7: all of them arrive. */
+	drv_submit(&t->drv, 1, 3, 30);
+	check(drv_dev_take(&t->drv, &s));
+	drv_dev_finish(&t->drv, &s, 90, 7);
+	check_eq(drv_reap(&t->drv), 1);
+	/* It wrote nothing and says 60: what is there is our own. */
+	drv_submit(&t->drv, 1, 3, 30);
+	check(drv_dev_take(&t->drv, &s));
+	drv_dev_finish(&t->drv, &s, 0, 60);
+	check_eq(drv_reap(&t->drv), 1);
+}
+
+const struct test dma_tests[] = {
+	{ "buffers are mapped while they are in flight and no longer", mapped_while_in_flight,
+	  AXIS_ALL },
+	{ "nothing sleeps in atomic context", never_sleeps_when_atomic, AXIS_ALL },
+	{ "allocations may sleep if the caller says so", sleeps_if_allowed, AXIS_ACCESS },
+	{ "mapping and unmapping of a request is traced once each", traced, AXIS_INDIRECT },
+	{ "premapped buffers keep the driver's addresses and mappings", premapped, AXIS_ALL },
+	{ "premapped mode is refused on a queue that is in use", premapped_too_late,
+	  AXIS_ALL },
+	{ "premapped mode survives resize and reset", premapped_survives_reset, AXIS_ALL },
+	{ "premapped buffers may have contexts", premapped_with_context, AXIS_ALL },
+	{ "a driver can map, sync and unmap by itself", driver_maps, AXIS_ACCESS },
+	{ "what the device does not write keeps its content", partly_written, AXIS_ALL },
+	{ "what the device writes arrives whatever length it reports", wrongly_reported,
+	  AXIS_ALL },
+	{ 0 }
+};

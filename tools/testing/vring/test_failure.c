@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation and every mapping fails once: the first, the second, and so
+ * on until nothing is left that could.
+ */
+#include "test.h"
+
+static void create(struct run *t)
+{
+	unsigned int n;
+
+	for (n = 1; ; n++) {
+		struct queue_opts o = { .num = t->num };
+		struct dev_queue *q;
+
+		fail_nth(n);
+		q = dev_create_queue(&t->dev, &o);
+		if (!fail_nth_fired()) {
+			check(q);
+			break;
+		}
+		fail_nth(0);
+		check(!q);
+		check(list_empty(&t->dev.vdev.vqs));
+		check_eq(kernel_live_allocs(), 0);
+		check_eq(dma_stats(NULL).live_coherent, 0);
+	}
+	/* The queue itself, its memory, the state of its requests at least. */
+	check(n > 3);
+}
+
+static void new_on_pages(struct run *t)
+{
+	dma_addr_t addr;
+	void *pages = dma_alloc_coherent(&t->dev.parent, PAGE_SIZE, &addr, GFP_KERNEL);
+	struct queue_opts o = { .num = 16, .pages = pages, .pages_addr = addr };
+	unsigned int n;
+
+	for (n = 1; ; n++) {
+		struct dev_queue *q;
+
+		fail_nth(n);
+		q = dev_create_queue(&t->dev, &o);
+		if (!fail_nth_fired()) {
+			check(q);
+			dev_delete_queue(q);
+			break;
+		}
+		check(!q);
+		check_eq(kernel_live_allocs(), 0);
+	}
+	fail_nth(0);
+	dma_free_coherent(&t->dev.parent, PAGE_SIZE, pages, addr);
+}
+
+/* Sweep one request; @before requests are in flight around it. */
+static void sweep_add(struct run *t, unsigned int nout, unsigned int nin, unsigned int before)
+{
+	unsigned int n, i, failures = 0;
+
+	for (n = 1; ; n++) {
+		struct drv_req *r = drv_req(&t->drv, nout, nin, 10);
+		unsigned int num_free, pending;
+		struct dma_stats s;
+		unsigned long live;
+		int err;
+
+		for (i = 0; i < before; i++)
+			drv_submit(&t->drv, i % 2, 1, 6);
+		num_free = t->q->vq->num_free;
+		pending = dev_pending(t->q, t->num);
+		live = kernel_live_allocs();
+		s = dma_stats(NULL);
+
+		fail_nth(n);
+		err = drv_add(&t->drv, r);
+		if (!fail_nth_fired()) {
+			fail_nth(0);
+			check_eq(err, 0);
+			check_eq(drv_dev_serve(&t->drv, t->num), before + 1);
+			check_eq(drv_reap(&t->drv), before + 1);
+			break;
+		}
+		fail_nth(0);
+		if (err) {
+			failures++;
+			check_eq(err, -ENOMEM);
+			check_eq(t->q->vq->num_free, num_free);
+			check_eq(dev_pending(t->q, t->num), pending);
+			check_eq(kernel_live_allocs(), live);
+			check_eq(dma_stats(NULL).live_maps, s.live_maps);
+			check(!virtqueue_is_broken(t->q->vq));
+			/* The same request goes through next time. */
+			check_eq(drv_add(&t->drv, r), 0);
+		}
+		check_eq(drv_dev_serve(&t->drv, t->num), before + 1);
+		check_eq(drv_reap(&t->drv), before + 1);
+		check_eq(t->q->vq->num_free, t->num);
+		check_eq(dma_stats(NULL).live_maps, 0);
+	}
+	check(failures || t->drv.premapped);
+}
+
+static void add(struct run *t)
+{
+	unsigned int nout, nin, before;
+
+	test_queue(t);
+	for (before = 0; before <= 5; before += 5)
+		for (nout = 0; nout < 5; nout += 2)
+			for (nin = !nout; nin < 5; nin += 2)
+				sweep_add(t, nout, nin, before);
+	drv_check_works(&t->drv);
+}
+
+static void add_premapped(struct run *t)
+{
+	unsigned int n;
+
+	test_queue(t);
+	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
+	t->drv.premapped = true;
+	for (n = 1; ; n++) {
+		struct drv_req *r = drv_req(&t->drv, 2, 3, 10);
+		bool fired;
+		int err;
+
+		/* The driver's own five mappings come first and must not fail. */
+		fail_nth(5 + n);
+		err = drv_add(&t->drv, r);
+		fired = fail_nth_fired();
+		fail_nth(0);
+		if (err) {
+			check(fired);
+			check_eq(err, -ENOMEM);
+			check_eq(t->q->vq->num_free, t->num);
+			check_eq(dma_stats(NULL).live_maps, 5);
+			drv_free(&t->drv, r);
+		} else {
+			check_eq(drv_dev_serve(&t->drv, 2), 1);
+			check_eq(drv_reap(&t->drv), 1);
+		}
+		check_eq(dma_stats(NULL).live_maps, 0);
+		if (!fired)
+			break;
+	}
+	drv_check_works(&t->drv);
+}
+
+static void no_table_no_room(struct run *t)
+{
+	struct drv_req *r;
+	unsigned int i;
+
+	/* Neither a table nor as many descriptors: an error, not a mess. */
+	test_queue(t);
+	for (i = 0; i < t->num - 2; i++)
+		drv_submit(&t->drv, 0, 1, 4);
+	r = drv_req(&t->drv, 2, 2, 8);
+	fail_nth(1);
+	check(drv_add(&t->drv, r) < 0);
+	check_eq(t->q->vq->num_free, 2);
+	check_eq(drv_add(&t->drv, r), 0);
+	check_eq(drv_dev_serve(&t->drv, t->num), t->num - 1);
+	check_eq(drv_reap(&t->drv), t->num - 1);
+	drv_check_works(&t->drv);
+}
+
+static void no_table_then_direct(struct run *t)
+{
+	static struct served s;
+
+	test_queue(t);
+	fail_nth(1);
+	drv_submit(&t->drv, 2, 2, 8);
+	check(fail_nth_fired());
+	check(drv_dev_take(&t->drv, &s));
+	check(!s.req.indirect);
+	check_eq(t->q->vq->num_free, t->num - 4);
+	drv_dev_finish(&t->drv, &s, 16, 16);
+	/* A table for the next one: the two kinds mix. */
+	drv_submit(&t->drv, 2, 2, 8);
+	check(drv_dev_take(&t->drv, &s));
+	check(s.req.indirect);
+	drv_dev_finish(&t->drv, &s, 16, 16);
+	check_eq(drv_reap(&t->drv), 2);
+	drv_check_works(&t->drv);
+}
+
+static void resize(struct run *t)
+{
+	unsigned int n, i, to;
+
+	drv_recycler = &t->drv;
+	test_queue(t);
+	for (to = 32; to; to = to == 32 ? 8 : 0) {
+		for (n = 1; ; n++) {
+			unsigned int size = virtqueue_get_vring_size(t->q->vq), want;
+			bool fired;
+			int err;
+
+			for (i = 0; i < 3; i++)
+				drv_submit(&t->drv, 0, 1, 8);
+			want = size == to ? to / 2 : to;
+			t->drv.recycled = 0;
+			fail_nth(n);
+			err = virtqueue_resize(t->q->vq, want, drv_recycle, NULL);
+			fired = fail_nth_fired();
+			fail_nth(0);
+			check_eq(err, fired ? -ENOMEM : 0);
+			check_eq(virtqueue_get_vring_size(t->q->vq), fired ? size : want);
+			/* Recycled or still in flight, but not lost. */
+			check_eq(t->drv.recycled + t->drv.queued, 3);
+			check_eq(drv_dev_serve(&t->drv, 9), t->drv.queued);
+			check_eq(t->drv.recycled + drv_reap(&t->drv), 3);
+			drv_check_works(&t->drv);
+			if (!fired)
+				break;
+		}
+	}
+}
+
+static void reset(struct run *t)
+{
+	drv_recycler = &t->drv;
+	test_queue(t);
+	drv_submit(&t->drv, 2, 2, 8);
+	/* It allocates nothing: it cannot fail. */
+	fail_nth(1);
+	check_eq(virtqueue_reset(t->q->vq, drv_recycle, NULL), 0);
+	check(!fail_nth_fired());
+	fail_nth(0);
+	check_eq(t->drv.recycled, 1);
+	drv_check_works(&t->drv);
+}
+
+static void bounce_buffer_is_full(struct run *t)
+{
+	struct drv_req *r;
+
+	t->access = BOUNCED;
+	test_device(t, test_features(t));
+	test_queue(t);
+	/* More than can be mapped at once, after some that can. */
+	r = drv_req(&t->drv, 1, 2, 8);
+	shim_free(r->seg[2].mem);
+	r->seg[2].mem = kmalloc(300 << 10, GFP_KERNEL);
+	r->seg[2].buf = r->seg[2].mem;
+	r->seg[2].len = 300 << 10;
+	check_eq(drv_add(&t->drv, r), -ENOMEM);
+	check(kernel_take_messages(SHIM_WARN, "swiotlb") >= 1);
+	check_eq(dma_stats(NULL).live_maps, 0);
+	drv_free(&t->drv, r);
+	drv_check_works(&t->drv);
+}
+
+const struct test failure_tests[] = {
+	{ "creating a queue can fail anywhere and leaves nothing", create,
+	  AXIS_ACCESS | AXIS_NUM },
+	{ "vring_new_virtqueue can fail anywhere and leaves nothing", new_on_pages,
+	  ONLY_SPLIT },
+	{ "adding a request can fail anywhere and leaves the queue as it was", add, AXIS_ALL },
+	{ "adding a premapped request can fail anywhere and unmaps nothing of the driver's",
+	  add_premapped, AXIS_ALL },
+	{ "without memory for a table and room for all of it a request is refused",
+	  no_table_no_room, AXIS_ACCESS },
+	{ "without memory for a table a request goes in direct descriptors",
+	  no_table_then_direct, AXIS_ACCESS },
+	{ "resizing can fail anywhere and the queue goes on as it was", resize,
+	  AXIS_ACCESS | AXIS_INDIRECT },
+	{ "resetting needs no memory", reset, AXIS_ACCESS },
+	{ "a mapping that is too big fails the request and unmaps the rest",
+	  bounce_buffer_is_full, AXIS_INDIRECT },
+	{ 0 }
+};

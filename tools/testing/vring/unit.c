@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs the tests and reports in KTAP.
+ *
+ *	unit [-l] [WORD]	list, or run, the tests whose names contain WORD
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "test.h"
+
+#define TIMEOUT	20	/* seconds of CPU time, for a test that hangs */
+
+static const struct test * const suites[] = {
+	add_tests, event_tests, create_tests, dma_tests, reset_tests, failure_tests,
+	hostile_tests,
+};
+
+static const char * const access_name[] = {
+	"translated", "physical", "direct", "identity", "bounced", "physical bounced",
+};
+
+static char context[160];
+
+void harness_context(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(context, sizeof(context), fmt, ap);
+	va_end(ap);
+}
+
+void harness_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("# %s:%d: ", file, line);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf(" [%s]\n", context);
+	fflush(stdout);
+	_exit(1);
+}
+
+u64 test_features(const struct run *t)
+{
+	u64 f = BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_RESET);
+
+	if (t->packed)
+		f |= BIT_ULL(VIRTIO_F_RING_PACKED);
+	if (t->indirect)
+		f |= BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
+	if (t->event)
+		f |= BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
+	if (t->access != PHYSICAL && t->access != PHYSICAL_BOUNCED)
+		f |= BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
+	return f;
+}
+
+void test_device(struct run *t, u64 features)
+{
+	static const enum shim_dma mode[] = {
+		[TRANSLATED] = SHIM_DMA_TRANSLATED,
+		/* An IOMMU is there and must not be used. */
+		[PHYSICAL] = SHIM_DMA_TRANSLATED,
+		[DIRECT] = SHIM_DMA_DIRECT,
+		[IDENTITY] = SHIM_DMA_IDENTITY,
+		[BOUNCED] = SHIM_DMA_BOUNCED,
+		[PHYSICAL_BOUNCED] = SHIM_DMA_BOUNCED,
+	};
+
+	dev_init(&t->dev, features, mode[t->access]);
+}
+
+void test_queue_opts(struct run *t, const struct queue_opts *o)
+{
+	struct queue_opts with = *o;
+
+	if (!with.num)
+		with.num = t->num;
+	if (t->strong)
+		with.strong_barriers = true;
+	t->q = dev_create_queue(&t->dev, &with);
+	check(t->q);
+	drv_init(&t->drv, t->q);
+}
+
+void test_queue(struct run *t)
+{
+	test_queue_opts(t, &(struct queue_opts){ 0 });
+}
+
+/* Nothing may be left once every request is taken back and every queue gone. */
+static void finish(struct run *t)
+{
+	unsigned int i;
+
+	fail_nth(0);
+	kernel_set_atomic(false);
+	kernel_set_barrier_hook(NULL, NULL);
+	if (t->q && t->q->vq)
+		drv_detach_all(&t->drv);
+	for (i = 0; i < DEV_QUEUES; i++)
+		if (t->dev.queue[i].vq)
+			dev_delete_queue(&t->dev.queue[i]);
+	dev_exit(&t->dev);
+	dma_check_clean();
+	kernel_check_clean();
+}
+
+static void run_variant(const struct test *test, const struct run *variant)
+{
+	static struct run t;
+
+	t = *variant;
+	harness_context("%s%s%s, %s, %u descriptors%s", t.packed ? "packed" : "split",
+			t.indirect ? ", indirect" : "", t.event ? ", event index" : "",
+			access_name[t.access], t.num, t.strong ? ", strong barriers" : "");
+	kernel_reset();
+	dma_reset();
+	test_device(&t, test_features(&t));
+	if (test->axes & LEGACY)
+		test_device(&t, t.dev.vdev.features & ~BIT_ULL(VIRTIO_F_VERSION_1));
+	test->fn(&t);
+	finish(&t);
+}
+
+/* Number of values that an axis has in this test. */
+static unsigned int values(const struct test *test, unsigned int axis, bool packed)
+{
+	if (!(test->axes & axis))
+		return 1;
+	switch (axis) {
+	case AXIS_ACCESS:
+		return ACCESS_KINDS;
+	case AXIS_NUM:
+		return packed ? 4 : 3;
+	default:
+		return 2;
+	}
+}
+
+/* Every combination, counted like a number whose digits have these bases. */
+static void run_test(const struct test *test, bool packed)
+{
+	static const unsigned int nums[] = { 16, 1, 256, 7 };
+	static const unsigned int axes[] = {
+		AXIS_BARRIERS, AXIS_NUM, AXIS_EVENT, AXIS_INDIRECT, AXIS_ACCESS,
+	};
+	unsigned int digit[ARRAY_SIZE(axes)] = { 0 }, i;
+
+	do {
+		struct run v = {
+			.packed = packed, .strong = digit[0], .num = nums[digit[1]],
+			.event = !digit[2], .indirect = !digit[3], .access = digit[4],
+		};
+
+		run_variant(test, &v);
+		for (i = 0; i < ARRAY_SIZE(axes); i++) {
+			if (++digit[i] < values(test, axes[i], packed))
+				break;
+			digit[i] = 0;
+		}
+	} while (i < ARRAY_SIZE(axes));
+}
+
+/* In a process of its own: a crash is the failure of one test. */
+static bool run_isolated(const struct test *test, bool packed)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0) {
+		perror("unit: fork");
+		exit(2);
+	}
+	if (!pid) {
+		struct rlimit cpu = { TIMEOUT, TIMEOUT };
+
+		/* Not wall-clock time: the machine may be busy. */
+		setrlimit(RLIMIT_CPU, &cpu);
+		run_test(test, packed);
+		fflush(stdout);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid) {
+		perror("unit: waitpid");
+		exit(2);
+	}
+	if (WIFSIGNALED(status))
+		printf("# killed by signal %d: %s\n", WTERMSIG(status),
+		       strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) > 1)
+		printf("# the sanitizer ended the test, its report is on stderr\n");
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+int main(int argc, char **argv)
+{
+	bool list = argc > 1 && !strcmp(argv[1], "-l");
+	const char *word = argc > 1 + list ? argv[1 + list] : "";
+	unsigned int pass, s, n = 0, failed = 0;
+	const struct test *test;
+	char name[200];
+	int packed;
+
+	dma_untracked_physical = getenv("VRING_UNTRACKED_PHYSICAL");
+	for (pass = 0; pass < 2; pass++) {
+		if (pass && !list)
+			printf("KTAP version 1\n1..%u\n", n);
+		n = 0;
+		for (packed = 0; packed < 2; packed++) {
+			for (s = 0; s < ARRAY_SIZE(suites); s++) {
+				for (test = suites[s]; test->name; test++) {
+					bool ok;
+
+					if (test->axes & (packed ? ONLY_SPLIT | LEGACY :
+							  ONLY_PACKED))
+						continue;
+					snprintf(name, sizeof(name), "%s: %s",
+						 packed ? "packed" : "split", test->name);
+					if (!strstr(name, word))
+						continue;
+					n++;
+					if (!pass)
+						continue;
+					if (list) {
+						printf("%s\n", name);
+						continue;
+					}
+					ok = run_isolated(test, packed);
+					failed += !ok;
+					printf("%sok %u %s\n", ok ? "" : "not ", n, name);
+				}
+			}
+		}
+	}
+	if (!list)
+		printf("# Totals: pass:%u fail:%u skip:0\n", n - failed, failed);
+	if (!n) {
+		fprintf(stderr, "unit: no test has \"%s\" in its name; -l lists them\n", word);
+		return 2;
+	}
+	return failed != 0;
+}
