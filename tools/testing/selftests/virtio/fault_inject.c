@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A sequence that succeeds, then swept: its first allocation fails, its second,
+ * its third, until it succeeds again.  The kernel may answer with an error; it
+ * may not complain, lose data, or leave a device behind that does not work.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../kselftest_harness.h"
+#include "vtest.h"
+
+#define FAILSLAB	"/sys/kernel/debug/failslab/"
+#define SLAB		"/sys/kernel/slab/"
+#define FAIL_NTH	"/proc/thread-self/fail-nth"
+#define SEGMENTS	64
+#define MAX_NTH		2000
+
+FIXTURE(fault)
+{
+	struct vt_disk disks[VT_MAX_DISKS];
+	int count;
+	__u8 *arena;
+};
+
+/* Bytes of an object of a cache that kmalloc() allocates from, or 0. */
+static unsigned long kmalloc_size(const char *cache)
+{
+	unsigned long size;
+	char *end;
+
+	if (strncmp(cache, "kmalloc-", 8))
+		return 0;
+	size = strtoul(strrchr(cache, '-') + 1, &end, 10);
+	return *end == 'k' ? size * VT_KIB : size;
+}
+
+/*
+ * Which allocations may fail: those of kmalloc() with at least this many bytes.
+ * Not all there are, for the rest of the kernel has its own weak spots: without
+ * a radix tree node the checks of the DMA API turn themselves off, and without
+ * a proc_dir_entry the removal of an interrupt warns.
+ */
+static int set_victims(unsigned long smallest)
+{
+	struct dirent *entry;
+	int chosen = 0;
+	DIR *dir;
+
+	dir = opendir(SLAB);
+	if (!dir)
+		return vt_fail("no " SLAB);
+	while ((entry = readdir(dir))) {
+		unsigned long size = kmalloc_size(entry->d_name);
+		char path[PATH_MAX];
+
+		if (!size)
+			continue;
+		snprintf(path, sizeof(path), SLAB "%.200s/failslab",
+			 entry->d_name);
+		/* A cache that is shared with others refuses. */
+		if (!vt_write_file(path, size >= smallest ? "1" : "0") &&
+		    size >= smallest)
+			chosen++;
+	}
+	closedir(dir);
+	return chosen ? 0 : vt_fail("no cache of kmalloc() can be made to fail");
+}
+
+/* Allocations that may sleep fail as well: those are what a probe makes. */
+static int arm(void)
+{
+	if (access(FAIL_NTH, W_OK))
+		return vt_fail("CONFIG_FAULT_INJECTION is not set");
+	if (access(FAILSLAB "cache-filter", W_OK))
+		return vt_fail("no " FAILSLAB ": CONFIG_FAILSLAB or debugfs is missing");
+	return vt_write_file(FAILSLAB "ignore-gfp-wait", "N") ?:
+	       vt_write_file(FAILSLAB "verbose", "0") ?:
+	       vt_write_file(FAILSLAB "cache-filter", "Y") ?:
+	       set_victims(8);
+}
+
+FIXTURE_SETUP(fault)
+{
+	self->count = 0;
+	if (arm())
+		SKIP(return, "%s", vt_error);
+	self->count = vt_find_disks(self->disks, VT_MAX_DISKS);
+	if (!self->count)
+		SKIP(return, "no virtio disk whose serial begins with \"vt\"");
+	self->arena = mmap(NULL, 2 * SEGMENTS * VT_PAGE,
+			   PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->arena);
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	if (self->count)
+		munmap(self->arena, 2 * SEGMENTS * VT_PAGE);
+}
+
+#define CHECK(name, step)						\
+	do {								\
+		vt_error[0] = '\0';					\
+		ASSERT_EQ(0, step) {					\
+			TH_LOG("%s: %s", name, vt_error);		\
+		}							\
+	} while (0)
+
+/* The n-th allocation of this thread from now on fails. */
+static int fail_nth(int fd, int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", n);
+
+	if (pwrite(fd, text, len, 0) != len)
+		return vt_fail("fail-nth: %s", strerror(errno));
+	return 0;
+}
+
+/* Disarms, and tells whether it came to that: 1, or 0 if there were less. */
+static int did_fail(int fd)
+{
+	char text[16] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		return vt_fail("fail-nth: %s", strerror(errno));
+	if (fail_nth(fd, 0))
+		return -1;
+	return atoi(text) == 0;
+}
+
+struct scatter {
+	struct iovec iov[SEGMENTS];
+	size_t len;
+};
+
+static void scatter(struct scatter *sc, __u8 *arena, int count)
+{
+	for (int i = 0; i < count; i++) {
+		sc->iov[i].iov_base = arena + 2 * (count - 1 - i) * VT_PAGE;
+		sc->iov[i].iov_len = VT_PAGE;
+	}
+	sc->len = count * VT_PAGE;
+}
+
+static void fill(struct scatter *sc, __u64 seed)
+{
+	for (size_t i = 0; i < sc->len / VT_PAGE; i++)
+		vt_fill(sc->iov[i].iov_base, VT_PAGE, seed, i * VT_PAGE);
+}
+
+static int check(struct scatter *sc, __u64 seed)
+{
+	for (size_t i = 0; i < sc->len / VT_PAGE; i++)
+		if (vt_check(sc->iov[i].iov_base, VT_PAGE, seed, i * VT_PAGE))
+			return -1;
+	return 0;
+}
+
+/* Segments are few enough for one request, or it would fail only in part. */
+static int sweep_io(const struct vt_disk *disk, __u8 *arena, int count)
+{
+	__u64 pos = VT_REGION_FAULT;
+	static struct scatter sc;
+	int disk_fd, nth_fd, ret = 0, nth, failed = 1, errors = 0;
+
+	scatter(&sc, arena, count);
+	disk_fd = open(disk->path, O_RDWR | O_DIRECT);
+	nth_fd = open(FAIL_NTH, O_RDWR);
+	if (disk_fd < 0 || nth_fd < 0)
+		return vt_fail("open: %s", strerror(errno));
+	for (nth = 1; !ret && failed && nth < MAX_NTH; nth++) {
+		ssize_t put, got;
+
+		fill(&sc, nth);
+		if (fail_nth(nth_fd, nth))
+			return -1;
+		put = pwritev(disk_fd, sc.iov, count, pos);
+		failed = did_fail(nth_fd);
+		if (put != (ssize_t)sc.len)
+			errors++;
+		/* Whatever happened, the next request must be a good one. */
+		if (failed > 0 && put != (ssize_t)sc.len)
+			put = pwritev(disk_fd, sc.iov, count, pos);
+		if (failed < 0 || put != (ssize_t)sc.len) {
+			ret = vt_fail("write after the failure of allocation %d: %s",
+				      nth, strerror(errno));
+			break;
+		}
+		memset(arena, 0, 2 * count * VT_PAGE);
+		if (fail_nth(nth_fd, nth))
+			return -1;
+		got = preadv(disk_fd, sc.iov, count, pos);
+		ret = did_fail(nth_fd);
+		failed |= ret > 0;
+		if (ret >= 0 && got != (ssize_t)sc.len) {
+			errors++;
+			got = preadv(disk_fd, sc.iov, count, pos);
+		}
+		if (ret < 0 || got != (ssize_t)sc.len)
+			ret = vt_fail("read after the failure of allocation %d: %s",
+				      nth, strerror(errno));
+		else
+			ret = check(&sc, nth);
+	}
+	close(disk_fd);
+	close(nth_fd);
+	printf("# %s, %d segments: %d allocations failed in turn, %d requests gave an error\n",
+	       disk->serial, count, nth - 2, errors);
+	fflush(stdout);
+	if (!ret && nth == 2)
+		ret = vt_fail("nothing was allocated: nothing was tested");
+	if (!ret && failed)
+		ret = vt_fail("still allocations that fail after %d", nth);
+	return ret;
+}
+
+TEST_F_TIMEOUT(fault, requests_survive_the_failure_of_each_allocation,
+	       VT_TIMEOUT)
+{
+	for (int i = 0; i < self->count; i++) {
+		CHECK(self->disks[i].serial,
+		      sweep_io(&self->disks[i], self->arena, 1));
+		CHECK(self->disks[i].serial,
+		      sweep_io(&self->disks[i], self->arena, SEGMENTS));
+	}
+}
+
+static int write_driver(const char *verb, const char *virtio)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/virtio/drivers/virtio_blk/%s",
+		 verb);
+	return vt_write_file(path, virtio);
+}
+
+/* Finds the disk again, for it may have another name and another number. */
+static int find_by_serial(struct vt_disk *disk)
+{
+	struct vt_disk disks[VT_MAX_DISKS];
+	double limit = vt_now() + 30;
+
+	do {
+		int count = vt_find_disks(disks, VT_MAX_DISKS);
+
+		for (int i = 0; i < count; i++) {
+			if (strcmp(disks[i].serial, disk->serial))
+				continue;
+			*disk = disks[i];
+			return 0;
+		}
+		usleep(10000);
+	} while (vt_now() < limit);
+	return vt_fail("the disk does not come back");
+}
+
+/*
+ * Nobody resets a device whose probe has failed, and its queues may be enabled
+ * already: only with a new virtio device can there be another probe.
+ */
+static int renew(const char *pci)
+{
+	return vt_write_file("/sys/bus/pci/drivers/virtio-pci/unbind", pci) ?:
+	       vt_write_file("/sys/bus/pci/drivers/virtio-pci/bind", pci);
+}
+
+static int pci_address(const struct vt_disk *disk, char *pci, size_t size)
+{
+	char path[PATH_MAX], *real;
+
+	snprintf(path, sizeof(path), "/sys/bus/virtio/devices/%s/..",
+		 disk->virtio);
+	real = realpath(path, NULL);
+	if (!real)
+		return vt_fail("%s: %s", path, strerror(errno));
+	snprintf(pci, size, "%s", strrchr(real, '/') + 1);
+	free(real);
+	return 0;
+}
+
+/*
+ * The probe of virtio-blk: the state of its rings is among what cannot be had.
+ * Of the first allocations each one fails, further on the steps become longer.
+ */
+static int sweep_probe(struct vt_disk *disk, int density)
+{
+	int fd, nth, failed = 1, errors = 0, ret = 0;
+	char pci[64];
+
+	if (pci_address(disk, pci, sizeof(pci)))
+		return -1;
+	fd = open(FAIL_NTH, O_RDWR);
+	if (fd < 0)
+		return vt_fail("open: %s", strerror(errno));
+	/* Queues are large, names and entries of sysfs are small. */
+	ret = set_victims(512);
+	for (nth = 1; !ret && failed > 0 && nth < MAX_NTH;
+	     nth += 1 + nth / density) {
+		ret = write_driver("unbind", disk->virtio) ?: fail_nth(fd, nth);
+		if (ret)
+			break;
+		if (write_driver("bind", disk->virtio)) {
+			errors++;
+			ret = renew(pci);
+		}
+		failed = did_fail(fd);
+		if (!ret && failed >= 0)
+			ret = find_by_serial(disk);
+	}
+	close(fd);
+	printf("# %s: up to allocation %d, %d probes failed\n", disk->serial,
+	       nth, errors);
+	fflush(stdout);
+	if (set_victims(8) || failed < 0)
+		return -1;
+	if (!ret && !errors)
+		ret = vt_fail("no probe failed");
+	return ret;
+}
+
+TEST_F_TIMEOUT(fault, probes_that_fail_leave_a_device_that_works, VT_TIMEOUT)
+{
+	int swept = 0;
+
+	/* Two will do, and two flavours of disk are most often different. */
+	for (int i = 0; i < self->count && swept < 2; i++) {
+		struct vt_disk disk = self->disks[i];
+
+		if (strncmp(disk.name, "vd", 2))
+			continue;
+		swept++;
+		CHECK(disk.serial, sweep_probe(&disk, vt_scale(20)));
+		CHECK(disk.serial, sweep_io(&disk, self->arena, 1));
+	}
+}
+
+/* One allocation in five fails, at random, for as long as this goes on. */
+static int weather(const struct vt_disk *disk, __u8 *arena)
+{
+	int rounds = vt_scale(200), completed = 0, fd, ret = 0;
+	__u64 pos = VT_REGION_FAULT + VT_MIB;
+	static struct scatter sc;
+
+	scatter(&sc, arena, SEGMENTS);
+	fd = open(disk->path, O_RDWR | O_DIRECT);
+	if (fd < 0)
+		return vt_fail("open: %s", strerror(errno));
+	if (vt_write_file("/proc/self/make-it-fail", "1"))
+		return -1;
+	for (int i = 0; !ret && i < rounds; i++) {
+		fill(&sc, i);
+		if (pwritev(fd, sc.iov, SEGMENTS, pos) != (ssize_t)sc.len)
+			continue;
+		memset(arena, 0, 2 * SEGMENTS * VT_PAGE);
+		if (preadv(fd, sc.iov, SEGMENTS, pos) != (ssize_t)sc.len)
+			continue;
+		ret = check(&sc, i);
+		completed++;
+	}
+	if (vt_write_file("/proc/self/make-it-fail", "0"))
+		return -1;
+	printf("# %s: %d of %d rounds completed\n", disk->serial, completed,
+	       rounds);
+	fflush(stdout);
+	/* When the weather is fair again, so is the disk. */
+	if (!ret) {
+		fill(&sc, 1);
+		if (pwritev(fd, sc.iov, SEGMENTS, pos) != (ssize_t)sc.len ||
+		    preadv(fd, sc.iov, SEGMENTS, pos) != (ssize_t)sc.len)
+			ret = vt_fail("request afterwards: %s",
+				      strerror(errno));
+		else
+			ret = check(&sc, 1);
+	}
+	close(fd);
+	return ret;
+}
+
+static int set_weather(const char *probability)
+{
+	return vt_write_file(FAILSLAB "task-filter", "Y") ?:
+	       vt_write_file(FAILSLAB "times", "-1") ?:
+	       vt_write_file(FAILSLAB "interval", "1") ?:
+	       vt_write_file(FAILSLAB "probability", probability);
+}
+
+TEST_F_TIMEOUT(fault, data_is_right_whenever_a_request_says_it_succeeded,
+	       VT_TIMEOUT)
+{
+	CHECK("failslab", set_weather("20"));
+	for (int i = 0; i < self->count; i++) {
+		int ret = weather(&self->disks[i], self->arena);
+
+		if (ret)
+			set_weather("0");
+		CHECK(self->disks[i].serial, ret);
+	}
+	CHECK("failslab", set_weather("0"));
+}
+
+TEST_HARNESS_MAIN
