@@ -1,0 +1,650 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What can be said of the series without running it.
+#
+# Usage: scripts/check.sh [--list | CHECK...]
+#
+# Runs all checks, or those named, on the tree and the patches that tree.py
+# makes of this repository.  Prints a line of KTAP for each; closes with
+# "N passed, N failed, N skipped" and fails if one failed.  What each check had
+# to say is in build/$BASE/check/CHECK.log.  "docs" alone also leaves the
+# documents as HTML in build/$BASE/docs.
+
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+repo=$PWD
+BASE=${BASE:-6.12}
+JOBS=${JOBS:-$(nproc)}
+build=$repo/build/$BASE
+tree=$build/linux
+logs=$build/check
+obj=$tree/build-check
+series=series/$BASE
+
+CHECKS=(series checkpatch warnings sparse dma-api coccinelle addresses
+	kernel-doc exports maintainers abi docs shellcheck python length)
+
+# A check prints what it has to say and returns one of these.
+FAIL=1
+SKIP=4
+
+die()
+{
+	echo "check: $*" >&2
+	exit 1
+}
+
+skip()
+{
+	echo "$*"
+	return $SKIP
+}
+
+# need PROGRAM...: the check is skipped where one is missing.
+need()
+{
+	local p
+
+	for p; do
+		command -v "$p" >/dev/null ||
+			skip "$p is not installed: scripts/deps.sh check" ||
+			return
+	done
+}
+
+# silent COMMAND...: fails if the command fails or prints anything.
+silent()
+{
+	local out ret=0
+
+	out=$("$@" 2>&1) || ret=$?
+	[ -z "$out" ] || echo "$out"
+	[ $ret -eq 0 ] && [ -z "$out" ]
+}
+
+# -- what the series is made of ----------------------------------------------
+
+# Files of the tree that the series adds or changes, by pattern.
+touched()
+{
+	git -C "$tree" diff --name-only --diff-filter=d "$base" HEAD -- "$@"
+}
+
+# Those of them that are ours from first line to last.
+added()
+{
+	git -C "$tree" diff --name-only --diff-filter=A "$base" HEAD -- "$@"
+}
+
+# Lines that the series wrote, as "file:line", to tell them from the base's.
+written()
+{
+	git -C "$tree" diff -U0 "$base" HEAD -- "$@" | awk '
+		/^\+\+\+ / { file = substr($2, 3) }
+		/^@@ / {
+			split(substr($3, 2), at, ",")
+			n = at[2] == "" ? 1 : at[2]
+			for (i = 0; i < n; i++)
+				print file ":" at[1] + i
+		}'
+}
+
+# Of the messages of a compiler on stdin, those about lines of the series.
+about_ours()
+{
+	written '*.c' '*.h' >"$logs/written"
+	awk -v tree="$tree/" -F: '
+		NR == FNR { ours[$0]; next }
+		{
+			file = $1
+			if (index(file, tree) == 1)
+				file = substr(file, length(tree) + 1)
+			sub(/^(\.\.?\/)+/, "", file)
+			if ($2 ~ /^[0-9]+$/ && (file ":" $2) in ours) {
+				print
+				found = 1
+			}
+		}
+		END { exit found }' "$logs/written" -
+}
+
+# Scripts of this repository, by interpreter: tracked or about to be.
+scripts_of()
+{
+	local f first
+
+	git ls-files -co --exclude-standard -- ':!*.c' ':!*.h' | while read -r f; do
+		[ -f "$f" ] || continue
+		IFS= read -r first <"$f" 2>/dev/null || true
+		case $first in
+		'#!'*"$1"*)
+			echo "$f" ;;
+		*)
+			case $f in *."$2") echo "$f" ;; esac ;;
+		esac
+	done | sort -u
+}
+
+# -- object files for the compilers ------------------------------------------
+
+# Objects of all compiled files that the series adds or changes.
+objects()
+{
+	touched 'arch/x86/*.c' 'block/*.c' 'drivers/*.c' 'kernel/*.c' |
+		sed 's/c$/o/'
+}
+
+kmake()
+{
+	make -C "$tree" O="$obj" -j"$JOBS" -s --no-print-directory \
+		CC="$cc" HOSTCC="$hostcc" "$@"
+}
+
+# A configured object directory, used for nothing but compiling our files.
+configure()
+{
+	[ -z "${configured:-}" ] || return 0
+	mkdir -p "$obj"
+	if ! {
+		kmake tinyconfig &&
+			"$tree/scripts/kconfig/merge_config.sh" -m -O "$obj" \
+				"$obj/.config" "$repo/scripts/config/guest.config" &&
+			kmake olddefconfig &&
+			kmake prepare
+	} >"$logs/configure.log" 2>&1; then
+		tail -n 20 "$logs/configure.log"
+		echo "the tree cannot be configured: $logs/configure.log"
+		return $FAIL
+	fi
+	configured=y
+}
+
+# -- checks ------------------------------------------------------------------
+
+# Each patch has a message fit for a mail, and each overlay file is in just one.
+check_series()
+{
+	local p ret=0
+
+	rm -f "$logs/no-license"
+	: >"$logs/listed"
+	for p in "$series"/[0-9]*; do
+		[ -s "$p/message" ] || {
+			echo "$p: no message"
+			ret=$FAIL
+			continue
+		}
+		awk -v file="$p/message" '
+			NR == 2 && length { print file ": line 2 is not blank"; e = 1 }
+			length > 75 && !/^    / && !/:\/\// {
+				print file ":" NR ": longer than 75 columns"
+				e = 1
+			}
+			/^(Signed-off|Reviewed|Acked|Tested)-by:/ {
+				print file ":" NR ": nobody gave this tag"
+				e = 1
+			}
+			END { exit e }' "$p/message" || ret=$FAIL
+		[ ! -f "$p/files" ] ||
+			sed -n 's/^A[[:space:]]*//p' "$p/files" >>"$logs/listed"
+	done
+
+	added '*.[chS]' '*.rst' '*.sh' '*Makefile' | while read -r p; do
+		head -n 2 "$tree/$p" | grep -Eq \
+			'SPDX-License-Identifier: GPL-2.0(-only)?( \*/)?$' || {
+			echo "$p: no license tag of GPL-2.0-only"
+			touch "$logs/no-license"
+		}
+	done
+
+	git ls-files -co --exclude-standard -- Documentation arch block drivers \
+		include kernel tools | while read -r p; do
+		[ ! -e "$p" ] || echo "$p"
+	done | awk -v list="$logs/listed" '
+		BEGIN {
+			while ((getline p < list) > 0)
+				listed[p]++
+		}
+		{
+			n = 0
+			for (p in listed)
+				if ($0 == p || (p ~ /\/$/ && index($0, p) == 1)) {
+					n += listed[p]
+					used[p]
+				}
+			if (n != 1) {
+				print $0 ": in " n " patches, not in one"
+				e = 1
+			}
+		}
+		END {
+			for (p in listed)
+				if (!(p in used)) {
+					print p ": in a patch, but not here"
+					e = 1
+				}
+			exit e
+		}' || ret=$FAIL
+	[ ! -e "$logs/no-license" ] || ret=$FAIL
+	return $ret
+}
+
+# FILE_PATH_CHANGES: the series has its MAINTAINERS entry in a patch of its own.
+# MISSING_SIGN_OFF: it carries none on purpose; whoever submits adds theirs.
+# What else cannot be helped, checkpatch-allowed names by file, with the reason.
+check_checkpatch()
+{
+	local root=$logs/root f
+
+	need perl || return
+	# A tree without get_maintainer.pl and spdxcheck.py, which checkpatch
+	# would run for each file and which take longer than all the rest.
+	# check_series looks at licenses.
+	rm -rf "$root"
+	mkdir -p "$root/scripts"
+	for f in "$tree"/*; do
+		case $f in */scripts|*/build-*) ;; *) ln -s "$f" "$root/" ;; esac
+	done
+	find "$build/series" -name '[0-9]*.patch' ! -name '0000-*' -print0 |
+		(cd "$tree" && xargs -0 -n 1 -P "$JOBS" "$tree/scripts/checkpatch.pl" \
+		--root="$root" --strict --terse --showfile --show-types \
+		--no-summary --color=never \
+		--ignore FILE_PATH_CHANGES,MISSING_SIGN_OFF) \
+		>"$logs/checkpatch.raw" 2>&1 || true
+	sort -u "$logs/checkpatch.raw" | awk '
+		FNR == 1 { nfile++ }
+		nfile == 1 {
+			if ($1 !~ /^#/ && NF)
+				allowed[$2 " " $1]
+			next
+		}
+		/^NOTE: |^$/ { next }
+		{
+			split($0, at, ":")
+			type = ""
+			if (match($0, /: (ERROR|WARNING|CHECK):[A-Z_0-9]+: /)) {
+				type = substr($0, RSTART + 2, RLENGTH - 4)
+				sub(/^[A-Z]*:/, "", type)
+			}
+			key = at[1] " " type
+			if (key in allowed) {
+				used[key]
+				next
+			}
+			print
+			bad = 1
+		}
+		END {
+			for (key in allowed)
+				if (!(key in used)) {
+					print "checkpatch-allowed: no more of " key
+					bad = 1
+				}
+			exit bad
+		}' scripts/checkpatch-allowed -
+}
+
+check_warnings()
+{
+	local ret=0
+
+	need gcc || return
+	configure || return
+	# What is up to date is silent: compile it anew.
+	objects | sed "s,^,$obj/," | xargs rm -f
+	# shellcheck disable=SC2046
+	kmake W=1 $(objects) 2>"$logs/warnings.raw" || {
+		cat "$logs/warnings.raw"
+		return $FAIL
+	}
+	about_ours <"$logs/warnings.raw" || ret=$FAIL
+	return $ret
+}
+
+check_sparse()
+{
+	local ret=0
+
+	need sparse || return
+	configure || return
+	# shellcheck disable=SC2046
+	kmake C=2 CHECK=sparse CF=-D__CHECK_ENDIAN__ $(objects) \
+		2>"$logs/sparse.raw" || {
+		cat "$logs/sparse.raw"
+		return $FAIL
+	}
+	about_ours <"$logs/sparse.raw" || ret=$FAIL
+	return $ret
+}
+
+dma_api()
+{
+	spatch --very-quiet -D report --no-includes \
+		--cocci-file "$repo/scripts/dma-api.cocci" "$@"
+}
+
+# The rule has to find what it should before its silence means anything.
+check_dma-api()
+{
+	local bad=scripts/tests/dma-api-bad.c f ret=0
+
+	need spatch || return
+	dma_api $bad | cut -d: -f2 | sort -nu >"$logs/dma-api.found"
+	grep -n '/\* found \*/' $bad | cut -d: -f1 | sort -nu |
+		diff - "$logs/dma-api.found" || {
+		echo "the rule does not find just the marked lines of $bad"
+		ret=$FAIL
+	}
+	cd "$tree"
+	dma_api drivers/virtio/ring/dma.c >"$logs/dma-api.dma"
+	for f in dma_map_ dma_unmap_ dma_alloc_ dma_free_ dma_sync_ virt_to_phys; do
+		grep -q ": $f" "$logs/dma-api.dma" || {
+			echo "the rule does not find $f in dma.c"
+			ret=$FAIL
+		}
+	done
+	for f in drivers/virtio/ring/*.[ch]; do
+		case $f in
+		*/dma.c) continue ;;
+		# Headers declare with macros that spatch cannot parse: the
+		# check "addresses" has them too.
+		*.h) ;;
+		*)	spatch --very-quiet --no-includes --parse-c "$f" 2>&1 |
+				grep 'perfect = 1' >/dev/null || {
+				echo "$f: spatch parses it in part only"
+				ret=$FAIL
+			} ;;
+		esac
+		silent dma_api "$f" || ret=$FAIL
+	done
+	return $ret
+}
+
+# coccinelle_rule RULE FILE...: with the options that the rule asks for.
+coccinelle_rule()
+{
+	local rule=$1 opts
+
+	shift
+	opts=$(sed -n 's,^// Options: *,,p' "$rule")
+	# shellcheck disable=SC2086
+	spatch --very-quiet -D report $opts --cocci-file "$rule" "$@" \
+		2>"$logs/${rule//\//-}.err" || {
+		cat "$logs/${rule//\//-}.err"
+		echo "$rule: spatch failed"
+	}
+}
+export logs
+export -f coccinelle_rule
+
+# The kernel's own rules, on the files that are ours, but for those few that
+# need a compiler for OCaml.
+check_coccinelle()
+{
+	local -a files
+
+	need spatch || return
+	cd "$tree"
+	mapfile -t files < <(added 'arch/*.c' 'drivers/*.c')
+	# shellcheck disable=SC2016
+	grep -L script:ocaml scripts/coccinelle/{api,free,iterators,locks,misc,null,tests}/*.cocci |
+		silent xargs -P "$JOBS" -I{} \
+			bash -c 'coccinelle_rule "$@"' _ {} "${files[@]}"
+}
+
+# What dma-api looks for, by name alone and in macros too, but not in comments.
+check_addresses()
+{
+	local f ret=0 words
+
+	words=$(sed -n 's/^identifier f =~ "^\(.*\)$";/\1/p' scripts/dma-api.cocci |
+		sed 's/\.+/[a-z_0-9]+/g' | paste -s -d '|')
+	for f in drivers/virtio/ring/*.[ch]; do
+		case $f in */dma.c) continue ;; esac
+		"$cpp" -fpreprocessed -dD -E "$f" 2>/dev/null |
+			grep -nwE "$words" | sed "s,^,$f: ," | grep . && ret=$FAIL
+	done
+	git grep --untracked -nwE 'virt_to_phys|sg_phys|page_to_phys' \
+		-- drivers/virtio ':!drivers/virtio/ring/dma.c' && ret=$FAIL
+	return $ret
+}
+
+check_kernel-doc()
+{
+	need perl || return
+	cd "$tree"
+	# shellcheck disable=SC2046
+	silent scripts/kernel-doc -none -Wall \
+		$(added 'arch/*.[ch]' 'drivers/*.[ch]' 'include/*.h') \
+		include/linux/virtio_ring.h
+}
+
+# What the base's virtio_ring exports, the ring exports too, to the same users.
+check_exports()
+{
+	local exports='s/^\(EXPORT_SYMBOL[A-Z_]*\)(\([a-z_0-9]*\)).*/\2 \1/p'
+
+	cd "$tree"
+	git show "$base:drivers/virtio/virtio_ring.c" | sed -n "$exports" |
+		sort >"$logs/exports.base"
+	sed -n "$exports" drivers/virtio/ring/*.c | sort >"$logs/exports.ours"
+	sort "$logs/exports.ours" | uniq -d | sed 's/$/: exported twice/' | grep . &&
+		return $FAIL
+	echo "$(wc -l <"$logs/exports.base") symbols in the base"
+	comm -13 "$logs/exports.base" "$logs/exports.ours" | sed 's/^/new: /'
+	comm -23 "$logs/exports.base" "$logs/exports.ours" |
+		sed 's/^/missing: /' | grep . && return $FAIL
+	return 0
+}
+
+# Our MAINTAINERS entry is the kernel's, and names files that exist.
+check_maintainers()
+{
+	local f ret=0
+
+	sed -n '/^VIRTIO RING DMA$/,/^$/p' "$tree/MAINTAINERS" | sed '/^$/d' |
+		diff - <(sed -n '/^VIRTIO RING DMA$/,/^$/p' MAINTAINERS | sed '/^$/d') || {
+		echo "MAINTAINERS differs from the entry in the series"
+		ret=$FAIL
+	}
+	while read -r f; do
+		[ -e "$tree/$f" ] || {
+			echo "MAINTAINERS: $f is not in the tree"
+			ret=$FAIL
+		}
+	done < <(sed -n '/^VIRTIO RING DMA$/,/^$/s/^F:[[:space:]]*//p' MAINTAINERS)
+	cd "$tree"
+	for f in $(added); do
+		awk -v f="$f" '
+			/^VIRTIO RING DMA$/ { in_it = 1 }
+			/^$/ { in_it = 0 }
+			in_it && /^F:/ && ($2 == f || ($2 ~ /\/$/ && index(f, $2) == 1)) { found = 1 }
+			END { exit !found }' MAINTAINERS || {
+			echo "$f: in no entry of MAINTAINERS"
+			ret=$FAIL
+		}
+	done
+	return $ret
+}
+
+check_abi()
+{
+	local d f key ret=0
+
+	need perl || return
+	for f in Documentation/ABI/testing/*; do
+		for key in What Date KernelVersion Contact Description; do
+			grep -q "^$key:" "$f" || {
+				echo "$f: no $key:"
+				ret=$FAIL
+			}
+		done
+	done
+	d=$(mktemp -d "$logs/abi.XXXXXX")
+	cp Documentation/ABI/testing/* "$d"
+	silent perl "$tree/scripts/get_abi.pl" validate --dir "$d" || ret=$FAIL
+	rm -r "$d"
+	return $ret
+}
+
+# Our documents and the base's virtio documents, which include kernel-doc of
+# the ring, with the kernel's own Sphinx configuration.
+check_docs()
+{
+	local src=$build/docs-src out=$build/docs f
+
+	need sphinx-build || return
+	rm -rf "$src"
+	mkdir -p "$src/admin-guide" "$src/driver-api"
+	for f in virtio-dma.rst kernel-parameters.rst kernel-parameters.txt; do
+		ln -s "$tree/Documentation/admin-guide/$f" "$src/admin-guide/"
+	done
+	ln -s "$tree/Documentation/driver-api/virtio" "$src/driver-api/virtio"
+	ln -s "$repo/README" "$src/readme.rst"
+	mkdir "$src/abi"
+	added 'Documentation/ABI/testing/*' | while read -r f; do
+		cp "$tree/$f" "$src/abi/"
+	done
+	printf 'ABI\n===\n\n.. kernel-abi:: %s/abi\n   :rst:\n' "$src" \
+		>"$src/abi.rst"
+	printf '%s\n' 'virtio on the DMA API' '=====================' '' \
+		'.. toctree::' '   :maxdepth: 2' '' '   readme' \
+		'   admin-guide/virtio-dma' '   driver-api/virtio/index' '   abi' \
+		'   admin-guide/kernel-parameters' >"$src/index.rst"
+
+	srctree=$tree BUILDDIR=$out PYTHONDONTWRITEBYTECODE=1 \
+		sphinx-build -q -j "$JOBS" -b html -c "$tree/Documentation" \
+		-d "$build/docs-src/.doctrees" \
+		-D kerneldoc_srctree="$tree" \
+		-D kerneldoc_bin="$tree/scripts/kernel-doc" \
+		-D version="$BASE" -D release="$BASE" \
+		"$src" "$out" >"$logs/docs.raw" 2>&1 || {
+		cat "$logs/docs.raw"
+		return $FAIL
+	}
+	# What the kernel's configuration says of itself is no complaint.
+	! grep -vE '^Using .* theme$|graphviz.org$' "$logs/docs.raw" ||
+		return $FAIL
+	echo "$out/index.html"
+}
+
+check_shellcheck()
+{
+	local -a files
+
+	need shellcheck || return
+	mapfile -t files < <(scripts_of sh sh)
+	shellcheck -x -P SCRIPTDIR "${files[@]}"
+}
+
+# As old a Python as the README promises, and no more than its library.
+check_python()
+{
+	need python3 || return
+	scripts_of python3 py | python3 -c '
+import ast, os, sys
+bad = False
+paths = sys.stdin.read().split()
+own = {os.path.basename(p)[:-3] for p in paths if p.endswith(".py")}
+own |= {os.path.basename(os.path.dirname(p)) for p in paths}
+known = own | set(sys.stdlib_module_names)
+for path in paths:
+    try:
+        with open(path, encoding="utf-8") as f:
+            tree = ast.parse(f.read(), path, feature_version=(3, 9))
+    except SyntaxError as e:
+        print(f"{path}:{e.lineno}: {e.msg}")
+        bad = True
+        continue
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module]
+        for name in names:
+            top = name.split(".")[0]
+            if top not in known:
+                print(f"{path}:{node.lineno}: {top} is not in the standard library")
+                bad = True
+    if not ast.get_docstring(tree) and tree.body:
+        print(f"{path}: no docstring")
+        bad = True
+sys.exit(bad)
+'
+}
+
+# A hint, not a law: a file that long may have more than one reason to change.
+check_length()
+{
+	local f n
+
+	for f in $(added '*.c' '*.h'); do
+		n=$(wc -l <"$tree/$f")
+		[ "$n" -le 900 ] || echo "hint: $f has $n lines"
+	done
+}
+
+# -- run them ----------------------------------------------------------------
+
+if [ "${1:-}" = --list ]; then
+	printf '%s\n' "${CHECKS[@]}"
+	exit 0
+fi
+[ $# -gt 0 ] || set -- "${CHECKS[@]}"
+for name; do
+	printf '%s\n' "${CHECKS[@]}" | grep -qx -- "$name" ||
+		die "no check is called '$name'; scripts/check.sh --list names them"
+done
+[ -d "$series" ] || die "no series for base $BASE; there is $(ls series)"
+
+mkdir -p "$logs"
+for step in tree series; do
+	scripts/tree.py $step >"$logs/$step.log" 2>&1 || {
+		tail -n 5 "$logs/$step.log" >&2
+		die "scripts/tree.py $step failed: $logs/$step.log"
+	}
+done
+base=$(git -C "$tree" rev-list --max-parents=0 HEAD)
+cc=gcc hostcc=gcc cpp=gcc
+if command -v ccache >/dev/null; then
+	export CCACHE_DIR=${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}
+	cc='ccache gcc' hostcc='ccache gcc'
+fi
+
+green='' red='' yellow='' plain=''
+if [ -t 1 ]; then
+	green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
+fi
+
+echo "TAP version 13"
+echo "1..$#"
+passed=0 failed=0 skipped=0 n=0
+for name; do
+	n=$((n + 1))
+	log=$logs/$name.log
+	ret=0
+	# configure() remembers across checks what it did: no subshell for it.
+	case $name in
+	warnings|sparse)
+		configure >"$log" || ret=$? ;;
+	esac
+	[ $ret -ne 0 ] || (set +e; "check_$name") >"$log" 2>&1 || ret=$?
+	case $ret in
+	0)
+		passed=$((passed + 1))
+		echo "${green}ok $n $name$plain" ;;
+	"$SKIP")
+		skipped=$((skipped + 1))
+		echo "${yellow}ok $n $name # SKIP $(tail -n 1 "$log")$plain" ;;
+	*)
+		failed=$((failed + 1))
+		echo "${red}not ok $n $name$plain"
+		head -n 30 "$log" | sed 's/^/# /'
+		echo "# all of it: $log" ;;
+	esac
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
