@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# usage: scripts/each.sh
+# Build the guest's kernel after each patch of the series in turn: each must
+# build by itself, without a warning about our files.  A tree that has been
+# built before is not built again.  The last line is
+# "N passed, N failed, N skipped".
+set -eu
+cd "$(dirname "$0")/.."
+root=$PWD
+out=$root/build/${BASE:-6.12}
+results=$out/logs/.each-results
+passed=$out/logs/.each-passed
+
+if [ $# -eq 0 ]; then
+	mkdir -p "$out/logs"
+	: >"$results"
+	touch "$passed"
+	scripts/tree.py each -- "$root/scripts/each.sh" one
+	good=$(grep -c '^PASS' "$results" || test $? = 1)
+	bad=$(grep -c '^FAIL' "$results" || test $? = 1)
+	echo "$good passed, $bad failed, 0 skipped"
+	[ "$bad" -eq 0 ] && [ "$good" -gt 0 ]
+	exit
+fi
+[ "$1" = one ] || { sed -n '3,7s/^# //p' "$0" >&2; exit 2; }
+
+# --- after one patch; tree.py says where the tree is by running us in it ---
+
+cd "$OLDPWD"
+src=$PWD
+obj=$src/build-each
+subject=$(git log -1 --format=%s)
+tree=$(git rev-parse 'HEAD^{tree}')
+log=$out/logs/build-each.log
+
+verdict()
+{
+	echo "$1 $subject${2:+: $2} ($SECONDS s)" | tee -a "$results"
+	exit 0			# the next patch has its turn all the same
+}
+
+key=$(cat "$root/scripts/config/guest.config" "$0" | sha256sum | cut -c1-16)-$tree
+if grep -qx "$key" "$passed"; then
+	verdict PASS "built before"
+fi
+
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
+export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
+cc=gcc
+if command -v ccache >/dev/null; then
+	cc="ccache gcc"
+	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
+	export CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
+	export CCACHE_SLOPPINESS=time_macros
+fi
+kmake() { make --no-print-directory O=build-each CC="$cc" LOCALVERSION= "$@" </dev/null; }
+
+# Start from the objects of the stock kernel: all of one age, younger than the
+# sources, except for what the series has changed so far.
+stock=$out/stock/build-stock
+base=$(git rev-list --max-parents=0 HEAD | tail -n 1)
+if [ ! -e "$obj" ] && [ -e "$stock/.sources" ] &&
+   [ "$(cut -d ' ' -f 1 "$stock/.sources")" = "$(git rev-parse "$base^{tree}")" ]; then
+	rm -rf "$obj.new"
+	cp -a "$stock" "$obj.new"
+	rm -f "$obj.new/.state" "$obj.new/.sources" "$obj.new/.building"
+	now=$(date +%s)
+	find "$obj.new" -type f -print0 | xargs -0 touch -d "@$now"
+	sleep 1
+	git diff --name-only --diff-filter=d "$base" HEAD |
+		while read -r file; do
+			touch "$file"
+		done
+	git update-index -q --refresh
+	mv "$obj.new" "$obj"
+fi
+mkdir -p "$obj"
+
+build()
+{
+	if [ ! -e "$obj/.config" ]; then
+		kmake tinyconfig
+		scripts/kconfig/merge_config.sh -m -Q -O "$obj" "$obj/.config" \
+			"$root/scripts/config/guest.config"
+	fi
+	kmake olddefconfig
+	kmake -j"${JOBS:-$(nproc)}" vmlinux
+}
+echo "building: $subject"
+if ! build >"$log" 2>&1; then
+	grep -E '(error|undefined reference|No space left|\*\*\*)' "$log" | head -n 10
+	cp "$log" "$log.failed"
+	verdict FAIL "see $log.failed"
+fi
+ours='(drivers/virtio/|include/linux/virtio|include/trace/events/virtio|arch/x86/kernel/(qemu_iommu|pci-dma)|arch/x86/include/asm/qemu|drivers/iommu/iommu\.)'
+if grep -E "^(\.\./)?$ours.*: warning: " "$log"; then
+	cp "$log" "$log.failed"
+	# So that the next run says it again.
+	find "$obj/drivers/virtio" "$obj/drivers/iommu" "$obj/arch/x86/kernel" \
+		-name '*.o' -delete
+	verdict FAIL "warnings, see $log.failed"
+fi
+echo "$key" >>"$passed"
+verdict PASS

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""usage: guest.py shell|table|run [options] [-- COMMAND...]
+
+Boot a guest under QEMU.
+  shell   a shell in it, on this terminal (make boot); APPEND= adds kernel
+          parameters, QEMU_ARGS= arguments of QEMU
+  table   print its table of virtio devices
+  run     run COMMAND in it and end with the status of the command
+"""
+
+import argparse
+import os
+import shlex
+import sys
+
+sys.dont_write_bytecode = True
+
+from lib import guest_expect, guest_vm, report                   # noqa: E402
+from lib.guest_vm import Machine                                 # noqa: E402
+from run import devices                                          # noqa: E402
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=["shell", "table", "run"])
+    parser.add_argument("--kernel", default="ours",
+                        help="ours, stock, debug, modular or the path of a bzImage")
+    parser.add_argument("--initrd", help="another initramfs")
+    parser.add_argument("--iommu", default="intel",
+                        choices=["none", "intel", "intel-caching", "amd", "virtio"])
+    parser.add_argument("--append", default=os.environ.get("APPEND") or "",
+                        help="kernel parameters")
+    parser.add_argument("--name", help="name of the log")
+    parser.add_argument("--timeout", type=int, default=300)
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    args = parser.parse_args(words[:cut])
+    args.command = words[cut + 1:]
+    return args
+
+
+def main():
+    args = arguments()
+    kernel, flavour = args.kernel, "plain"
+    if kernel in ("ours", "stock", "debug", "modular"):
+        flavour = "modular" if kernel == "modular" else "plain"
+        if args.verb == "shell":
+            guest_expect.build(["kernel.sh", kernel], ["initramfs.sh", flavour])
+        kernel = guest_vm.kernel_image(kernel)
+    elif not os.path.exists(kernel):
+        raise report.Failure("no kernel at %s" % kernel)
+    initrd = args.initrd or guest_vm.initramfs(flavour)
+    machine = Machine(args.iommu, devices(),
+                      extra=shlex.split(os.environ.get("QEMU_ARGS") or ""))
+    reason = machine.missing()
+    if reason:
+        raise report.Failure(reason)
+    if args.verb == "shell":
+        return guest_vm.shell(machine, kernel, initrd, args.append)
+    command = ["virtio-table"] if args.verb == "table" else args.command
+    if not command:
+        raise report.Failure("run: which command?  guest.py run -- COMMAND...")
+    guest = guest_vm.Guest(args.name or args.verb, kernel, initrd, machine, args.append,
+                           command, args.timeout)
+    result = guest.boot()
+    if args.verb == "table":
+        by_pci = {d.pci(): d for d in machine.devices}
+        rows = [[by_pci[r.pci].id if r.pci in by_pci else r.dev, r.driver,
+                 ",".join(r.features), r.group, r.access, r.data] for r in result.rows()]
+        for line in report.format_table(
+                ["device", "driver", "features", "group", "dma_access", "data"], rows):
+            print(line)
+    else:
+        print("\n".join(result.output))
+    for problem in result.problems:
+        print("guest.py: %s (log: %s)" % (problem, result.log), file=sys.stderr)
+    return result.exit_code or (0 if result.ok else 1)
+
+
+if __name__ == "__main__":
+    report.main_guard(main)

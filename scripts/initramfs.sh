@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# usage: scripts/initramfs.sh [plain|modular]
+# Pack the guest's root file system: busybox, the scripts of scripts/guest, the
+# kernel's own kselftest runner with our tests, and with "modular" the modules
+# of that kernel.  Result: build/BASE/initramfs.cpio.gz or
+# initramfs-modular.cpio.gz, the same bytes from the same input.
+set -eu
+cd "$(dirname "$0")/.."
+
+die() { echo "initramfs: $*" >&2; exit 1; }
+
+base=${BASE:-6.12}
+out=$PWD/build/$base
+tree=$out/linux
+flavour=${1:-plain}
+case $flavour in
+plain)		image=$out/initramfs.cpio.gz ;;
+modular)	image=$out/initramfs-modular.cpio.gz ;;
+*)		sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
+esac
+
+busybox=$(command -v busybox) || die "busybox is missing: apt-get install busybox-static"
+if ldd "$busybox" >/dev/null 2>&1; then
+	die "$busybox is linked dynamically: apt-get install busybox-static"
+fi
+command -v cpio >/dev/null || die "cpio is missing: apt-get install cpio"
+
+mkdir -p "$out/logs"
+root=$out/initramfs-root.$flavour.$$
+trap 'rm -rf "$root" "$image.$$"' EXIT
+trap 'exit 130' INT TERM
+mkdir -p "$root/bin" "$root/sbin" "$root/usr/bin" "$root/usr/sbin" \
+	"$root/usr/lib" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" \
+	"$root/run" "$root/etc" "$root/mnt" "$root/lib"
+
+cp "$busybox" "$root/bin/busybox"
+"$busybox" --list | while read -r applet; do
+	[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+done
+rm "$root/bin/timeout"
+cp scripts/guest/init "$root/init"
+cp scripts/guest/hostreq scripts/guest/virtio-table scripts/guest/timeout \
+	scripts/guest/vfio-beside scripts/guest/dd-bench "$root/usr/bin/"
+gcc -static -O2 -Wall -Werror -o "$root/usr/bin/vfio-isolated" scripts/guest/vfio-isolated.c ||
+	die "scripts/guest/vfio-isolated.c does not build"
+echo root:x:0:0:root:/:/bin/sh >"$root/etc/passwd"
+echo root:x:0: >"$root/etc/group"
+
+# The tests, built and installed by the kernel's own rules.
+if [ -d "$tree/tools/testing/selftests/virtio" ]; then
+	log=$out/logs/build-selftests.log
+	objects=$out/selftests
+	make -s -C "$tree/tools/testing/selftests" TARGETS=virtio O="$objects" \
+		INSTALL_PATH="$objects/install" FORCE_TARGETS=1 SKIP_TARGETS= \
+		install >"$log" 2>&1 </dev/null || {
+		grep -E 'error|Error|\*\*\*' "$log" | head -n 20 >&2
+		die "the selftests do not build: see $log"
+	}
+	# What is not static cannot run where there is no C library.
+	for file in "$objects/install/virtio"/*; do
+		if [ -x "$file" ] && [ "$(head -c 4 "$file" | tail -c 3)" = ELF ] &&
+		   ldd "$file" >/dev/null 2>&1; then
+			die "${file##*/} is linked dynamically; the guest has no libraries"
+		fi
+	done
+	cp -R "$objects/install" "$root/usr/lib/kselftest"
+fi
+
+if [ "$flavour" = modular ]; then
+	[ -d "$out/modules/lib/modules" ] ||
+		die "$out/modules is missing: run scripts/kernel.sh modular"
+	cp -R "$out/modules/lib/modules" "$root/lib/modules"
+	find "$root/lib/modules" \( -name build -o -name source \) -type l -exec rm {} +
+fi
+
+find "$root" -exec touch -h -d @0 {} +
+chmod -R u+rwX,go+rX,go-w "$root"
+(cd "$root" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort |
+	cpio --quiet --reproducible -o -H newc -R 0:0) | gzip -n -1 >"$image.$$"
+if [ -e "$image" ] && cmp -s "$image" "$image.$$"; then
+	exit 0
+fi
+mv "$image.$$" "$image"
+echo "initramfs: $image, $(wc -c <"$image") bytes"

@@ -1,0 +1,241 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# usage: scripts/kernel.sh ours|stock|debug|modular
+# Build a kernel for the guest: the base with the series (ours), without it
+# (stock), with the series and every checker (debug), or with virtio as modules
+# (modular).  Result: build/BASE/bzImage, bzImage-stock, bzImage-debug or
+# bzImage-modular with build/BASE/modules.  EXTRA_CONFIG=file merges a fragment
+# into it, JOBS=n says how many compilers run at a time.
+set -eu
+cd "$(dirname "$0")/.."
+
+die() { echo "kernel: $*" >&2; exit 1; }
+
+flavour=${1-}
+base=${BASE:-6.12}
+out=$PWD/build/$base
+jobs=${JOBS:-$(nproc)}
+name=$flavour
+fragments=(scripts/config/guest.config)
+suffix=-$flavour
+targets=(bzImage)
+case $flavour in
+ours)		suffix='' ; fragments+=(scripts/config/ours.config) ;;
+stock)		;;
+debug)		fragments+=(scripts/config/ours.config scripts/config/debug.config) ;;
+modular)	fragments+=(scripts/config/ours.config scripts/config/modular.config)
+		targets+=(modules) ;;
+*)		sed -n '3,8s/^# //p' "$0" >&2; exit 2 ;;
+esac
+if [ -n "${EXTRA_CONFIG:-}" ]; then
+	[ -r "$EXTRA_CONFIG" ] || die "EXTRA_CONFIG=$EXTRA_CONFIG cannot be read"
+	fragments+=("$EXTRA_CONFIG")
+fi
+if [ "$flavour" = stock ]; then
+	scripts/tree.py stock
+	src=$out/stock
+else
+	scripts/tree.py tree
+	src=$out/linux
+fi
+[ -f "$src/Kbuild" ] || die "$src is not a kernel tree: scripts/tree.py did not make it"
+
+obj=$src/build-$name
+log=$out/logs/build-$name.log
+mkdir -p "$out/logs"
+
+# One build of a flavour at a time.
+exec 9>"$out/.lock-$name"
+flock 9
+
+free=$(df -Pk "$out" | awk 'NR == 2 { print int($4 / 1048576) }')
+[ "$free" -ge 6 ] || echo "kernel: only $free GB free in $out, a build may need 6" >&2
+
+# The same bytes on every machine, and cache hits between the trees: nothing
+# of the machine, the time or the place goes into an object.
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
+export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
+localversion=-virtio-dma
+[ "$flavour" != stock ] || localversion=
+cc=gcc
+if command -v ccache >/dev/null; then
+	cc="ccache gcc"
+	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
+	export CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
+	export CCACHE_SLOPPINESS=time_macros
+	mkdir -p "$CCACHE_DIR"
+fi
+kmake() { make --no-print-directory -C "$src" O="build-$name" CC="$cc" LOCALVERSION="$localversion" "$@" </dev/null; }
+
+# What the result depends on; the same state as last time is not built again.
+sources()	# a line: the tree of HEAD, and a digest of edits to it
+{
+	local tree
+	tree=$(git -C "$1" rev-parse 'HEAD^{tree}') ||
+		die "$1 is not a git tree: remove it and run again"
+	echo "$tree $({
+		git -C "$1" status --porcelain -- ':!/build-*'
+		git -C "$1" diff HEAD
+	} | sha256sum | cut -d ' ' -f 1)"
+}
+sources=$(sources "$src")
+state=$({ echo "$sources"; cat "${fragments[@]}" "$0"; gcc --version; } | sha256sum)
+result=$out/bzImage$suffix
+if [ -e "$result" ] && [ -e "$obj/.state" ] && [ "$(cat "$obj/.state")" = "$state" ]; then
+	echo "kernel: $name is up to date: $result"
+	exit 0
+fi
+
+# A build that was cut off may have left files that make takes for whole.
+if [ -e "$obj/.building" ]; then
+	echo "kernel: the last build of $name was interrupted, removing what it left half done"
+	find "$obj" -name '*.o' -size 0 -delete
+	find "$obj" -name '.*.cmd' -size 0 -delete
+	find "$obj" -name '.tmp_*' -type f -delete
+fi
+rm -f "$obj/.state" "$obj/.sources"
+
+# A flavour that differs in few objects from one that is built starts from a
+# copy of its objects, all of one age and younger than the sources; then what
+# differs between the sources of the two becomes younger still.
+copy_objects()
+{
+	echo "kernel: $name starts from the objects of ${1##*/build-}"
+	rm -rf "$obj.new"
+	cp -a "$1" "$obj.new"
+	rm -f "$obj.new/.state" "$obj.new/.sources" "$obj.new/.building"
+	find "$obj.new" -type f -print0 | xargs -0 touch -d "@$(date +%s)"
+	sleep 1
+	if [ $# -gt 1 ]; then
+		git -C "$src" diff --name-only --diff-filter=d "$2" |
+			while read -r file; do
+				touch "$src/$file"
+			done
+		git -C "$src" update-index -q --refresh
+	fi
+	mv "$obj.new" "$obj"
+}
+is_built()	# whether the objects in $1/$2 are of the sources as they are
+{
+	[ -e "$1/$2/.sources" ] && [ "$(cat "$1/$2/.sources")" = "$(sources "$1")" ]
+}
+if [ ! -e "$obj" ]; then
+	first_commit=$(git -C "$src" rev-list --max-parents=0 HEAD | tail -n 1)
+	if [ "$flavour" = modular ] && is_built "$src" build-ours; then
+		copy_objects "$src/build-ours"
+	elif [ "$flavour" = ours ] && [ -d "$out/stock" ] && is_built "$out/stock" build-stock &&
+	     [ "$(git -C "$out/stock" rev-parse 'HEAD^{tree}')" = \
+	       "$(git -C "$src" rev-parse "$first_commit^{tree}")" ]; then
+		copy_objects "$out/stock/build-stock" "$first_commit"
+	fi
+fi
+mkdir -p "$obj"
+: >"$obj/.building"
+
+errors()
+{
+	grep -E '(error|Error|undefined reference|No space left|\*\*\*)' "$log" |
+		grep -vE 'Waiting for unfinished jobs' | head -n 20 >&2
+}
+
+# --- configuration ---
+
+configure()
+{
+	kmake tinyconfig
+	"$src/scripts/kconfig/merge_config.sh" -m -Q -O "$obj" "$obj/.config" "${fragments[@]}"
+	kmake olddefconfig
+}
+: >"$log"
+configure >>"$log" 2>&1 || { errors; die "configuring $name failed: see $log"; }
+
+# Every option that was asked for must be in the result; the last word counts.
+missing=$(cat "${fragments[@]}" | awk '
+	/^CONFIG_[A-Za-z0-9_]+=/ { split($0, w, "="); want[w[1]] = $0 }
+	/^# CONFIG_[A-Za-z0-9_]+ is not set/ { want[$2] = "n" }
+	END {
+		while ((getline line < config) > 0) {
+			if (line ~ /^CONFIG_/) { split(line, w, "="); have[w[1]] = line }
+		}
+		for (option in want) {
+			if (want[option] == "n" && (option in have))
+				print option " (wanted off, is " have[option] ")"
+			else if (want[option] ~ /=n$/ && (option in have))
+				print option " (wanted off, is " have[option] ")"
+			else if (want[option] != "n" && want[option] !~ /=n$/ && have[option] != want[option])
+				print want[option] " (is " ((option in have) ? have[option] : "not set") ")"
+		}
+	}' config="$obj/.config" | sort)
+[ -z "$missing" ] || die "options that did not make it into $obj/.config: ${missing//$'\n'/, }"
+
+# --- compile, with news of it ---
+
+counter=$out/logs/.objects-$name
+expected=$(cat "$counter" 2>/dev/null || echo '')
+set -m		# a process group of its own, so that all of it can be ended
+kmake -j"$jobs" "${targets[@]}" >>"$log" 2>&1 &
+builder=$!
+set +m
+trap 'kill -- -$builder 2>/dev/null; wait $builder 2>/dev/null; echo "kernel: interrupted" >&2; exit 130' INT TERM
+
+count() { grep -cE '^  (CC|AS|LDS|HOSTCC)( \[M\])? ' "$log" || test $? = 1; }
+progress()
+{
+	local number last
+	number=$(count)
+	last=$(grep -E '^  (CC|AS|LD|AR) ' "$log" | tail -n 1 | awk '{ print $NF }')
+	last=${last#"$obj/"}
+	printf 'kernel: %s, %d%s objects compiled, %d s, %s' "$name" "$number" \
+		"${expected:+ of at most $expected}" "$SECONDS" "${last:0:40}"
+}
+shown=0
+while kill -0 $builder 2>/dev/null; do
+	if [ -t 1 ]; then
+		printf '\r\033[K%s' "$(progress)"
+	elif [ $((SECONDS - shown)) -ge 15 ]; then
+		progress
+		echo
+		shown=$SECONDS
+	fi
+	sleep 0.5
+done
+[ ! -t 1 ] || printf '\r\033[K'
+rc=0
+wait $builder || rc=$?
+trap - INT TERM
+if [ $rc -ne 0 ]; then
+	errors
+	die "building $name failed: see $log"
+fi
+
+# A warning about a file of ours is a failure; the object goes, so that the
+# next run says it again.
+ours='(drivers/virtio/|include/linux/virtio|include/trace/events/virtio|arch/x86/kernel/(qemu_iommu|pci-dma)|arch/x86/include/asm/qemu|drivers/iommu/iommu\.)'
+if [ "$flavour" != stock ] && grep -E "^(\.\./)?$ours.*: warning: " "$log" >"$log.warnings"; then
+	head -n 20 "$log.warnings" >&2
+	sed -n -E 's|^(\.\./)?([^:]*)\.c:.*|\2.o|p' "$log.warnings" | sort -u |
+		while read -r object; do
+			rm -f "${obj:?}/$object"
+		done
+	rm -f "$log.warnings"
+	die "warnings about our files: see $log"
+fi
+rm -f "$log.warnings"
+
+# --- hand over, whole or not at all ---
+
+if [ "$flavour" = modular ]; then
+	rm -rf "$out/modules.new"
+	kmake INSTALL_MOD_PATH="$out/modules.new" INSTALL_MOD_STRIP=1 modules_install \
+		>>"$log" 2>&1 || { errors; die "installing the modules failed: see $log"; }
+	rm -rf "$out/modules"
+	mv "$out/modules.new" "$out/modules"
+fi
+cp "$obj/arch/x86/boot/bzImage" "$result.new"
+mv "$result.new" "$result"
+number=$(count)
+[ "$number" -le "${expected:-0}" ] || echo "$number" >"$counter"
+rm -f "$obj/.building"
+echo "$sources" >"$obj/.sources"
+echo "$state" >"$obj/.state"
+echo "kernel: $name built, $number objects compiled in $SECONDS s: $result"

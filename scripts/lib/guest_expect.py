@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest's table of devices held against what was expected of it."""
+
+import subprocess
+from dataclasses import dataclass
+
+from . import report
+
+DRIVERS = {
+    "blk": "virtio_blk", "scsi": "virtio_scsi", "net": "virtio_net", "9p": "9pnet_virtio",
+    "console": "virtio_console", "rng": "virtio_rng", "keyboard": "virtio_input",
+    "tablet": "virtio_input", "balloon": "virtio_balloon", "vhost-user-blk": "virtio_blk",
+}
+# The features that the table of a reader shows; JSON has all of them.
+SHOWN = ("ACCESS_PLATFORM", "VERSION_1", "legacy", "RING_PACKED")
+HEADER = ["device", "driver", "features", "IOMMU group", "dma_access", "data check"]
+
+
+@dataclass
+class Expect:
+    """What one device of one boot must show."""
+    group: str
+    access: str
+    data: str = "ok"
+
+
+def features_wrong(device, features):
+    """What is wrong with the negotiated features, or None."""
+    wanted = {
+        "ACCESS_PLATFORM": device.access,
+        "VERSION_1": device.mode != "legacy",
+        "legacy": device.mode == "legacy",
+        "RING_PACKED": device.packed,
+    }
+    for name, present in wanted.items():
+        if (name in features) != present:
+            return "%s %s negotiated" % (name, "not" if present else "must not be")
+    return None
+
+
+def compare(device, expect, row):
+    """Problems of one device, none if all is as expected."""
+    if row is None:
+        return ["%s (%s): not in the guest" % (device.id, device.pci())]
+    problems = []
+    for what, wanted, found in (("driver", DRIVERS[device.kind], row.driver),
+                                ("IOMMU group", expect.group, row.group),
+                                ("dma_access", expect.access, row.access)):
+        if wanted != found:
+            problems.append("%s is %s, expected %s" % (what, found, wanted))
+    wrong = features_wrong(device, row.features)
+    if wrong:
+        problems.append(wrong)
+    if row.data.split(" ")[0].rstrip(":") != expect.data:
+        problems.append("data check: " + row.data)
+    return ["%s: %s" % (device.id, problem) for problem in problems]
+
+
+def judge(machine, expects, rows):
+    """(rows of a table, colours, problems, JSON) of one boot; expects maps the
+    id of a device to its Expect."""
+    found = {row.pci: row for row in rows}
+    table, colours, problems, values = [], {}, [], []
+    for device in machine.devices:
+        row = found.pop(device.pci(), None)
+        wrong = compare(device, expects[device.id], row)
+        problems += wrong
+        if row is None:
+            table.append([device.id, "-", "-", "-", "-", "FAIL not in the guest"])
+        else:
+            table.append([device.id, row.driver,
+                          " ".join(f for f in row.features if f in SHOWN),
+                          row.group, row.access, row.data])
+            for column, wanted, value in ((3, expects[device.id].group, row.group),
+                                          (4, expects[device.id].access, row.access)):
+                colours[(len(table) - 1, column)] = "green" if wanted == value else "red"
+            values.append({"device": device.id, "pci": row.pci, "driver": row.driver,
+                           "features": row.features, "group": row.group,
+                           "dma_access": row.access, "data": row.data,
+                           "as_expected": not wrong})
+    for row in found.values():
+        if row.driver != "virtio_iommu":
+            problems.append("%s at %s: a device that nothing was expected of"
+                            % (row.dev, row.pci))
+    return table, colours, problems, values
+
+
+def build(*scripts):
+    """Run scripts one after the other, as the words of each say."""
+    for words in scripts:
+        script = subprocess.Popen(  # pylint: disable=R1732
+            [report.ROOT + "/scripts/" + words[0], *words[1:]])
+        try:
+            status = script.wait()
+        except BaseException:
+            script.terminate()      # it ends its own children
+            script.wait()
+            raise
+        if status != 0:
+            raise report.Failure("scripts/%s failed" % " ".join(words))

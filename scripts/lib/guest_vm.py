@@ -1,0 +1,846 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest under QEMU: what machine it gets, how it is booted, watched and
+judged.  Nothing here knows what a test expects."""
+
+import concurrent.futures
+import functools
+import hashlib
+import json
+import os
+import random
+import re
+import selectors
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+
+from . import guest_log, report
+
+QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
+OLDEST = (7, 2)
+MIB = 1 << 20
+# What QEMU is asked to trace on every boot: a DMA that the IOMMU refused.
+FAULT_EVENTS = ("vtd_dmar_fault", "amdvi_page_fault", "virtio_iommu_report_fault")
+
+
+# Parameters of every boot.  The last two are for a host that is short of time:
+# there, a guest's timer can miss the interrupts by which the kernel tests it,
+# and an RCU stall is no more than the host looking elsewhere.
+ALWAYS = ("console=ttyS0", "panic=-1", "no_timer_check",
+          "rcupdate.rcu_cpu_stall_timeout=100")
+
+# What qemu-storage-daemon answers when it is asked for a disk's serial number.
+STORAGE_DAEMON_SERIAL = "vhost_user_blk"
+
+
+# --- what this QEMU and this machine can do -------------------------------
+
+def _ask(*args):
+    try:
+        return subprocess.run([QEMU, *args], capture_output=True, text=True,
+                              timeout=60, check=False).stdout
+    except FileNotFoundError:
+        raise report.Failure("%s is missing: apt-get install qemu-system-x86, or set QEMU="
+                             % QEMU) from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise report.Failure("%s does not answer: %s" % (QEMU, error)) from None
+
+
+@functools.lru_cache(None)
+def qemu_version():
+    """Version of QEMU as a tuple; too old a one is an error."""
+    match = re.search(r"version (\d+)\.(\d+)", _ask("--version"))
+    if not match:
+        raise report.Failure("%s --version says no version: is it QEMU?" % QEMU)
+    version = tuple(int(n) for n in match.groups())
+    if version < OLDEST:
+        raise report.Failure("QEMU %d.%d is too old: %d.%d or newer is needed, set QEMU="
+                             % (version + OLDEST))
+    return version
+
+
+@functools.lru_cache(None)
+def qemu_devices():
+    """Names and aliases of the devices that this QEMU has."""
+    return set(re.findall(r'(?:name|alias) "([^"]+)"', _ask("-device", "help")))
+
+
+@functools.lru_cache(None)
+def device_properties(device):
+    return set(re.findall(r"^  ([\w-]+)=", _ask("-device", device + ",help"), re.M))
+
+
+@functools.lru_cache(None)
+def machine_properties():
+    return set(re.findall(r"^  ([\w-]+)=", _ask("-M", "q35,help"), re.M))
+
+
+@functools.lru_cache(None)
+def trace_events():
+    return set(_ask("-trace", "help").split())
+
+
+def accelerator():
+    """Arguments that choose the accelerator, from ACCEL."""
+    wish = os.environ.get("ACCEL") or "auto"
+    if wish not in ("auto", "tcg", "kvm"):
+        raise report.Failure("ACCEL=%s: must be tcg, kvm or auto" % wish)
+    if wish != "tcg":
+        usable = True
+        try:
+            with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+                usable = bool(re.search(r"^flags.*\b(vmx|svm)\b", info.read(), re.M))
+            os.close(os.open("/dev/kvm", os.O_RDWR))
+        except OSError:
+            usable = False
+        if usable:
+            return ["-accel", "kvm"]
+        if wish == "kvm":
+            raise report.Failure("ACCEL=kvm: /dev/kvm does not open or the CPU has no vmx or svm")
+    return ["-accel", "tcg,thread=multi"]
+
+
+# --- devices --------------------------------------------------------------
+
+# Number of the expander bus that bypasses the IOMMU; each device there has a
+# root port, whose bus follows in number.
+BYPASS_BUS = 0x40
+
+PCI_NAMES = {
+    "blk": "virtio-blk-pci", "scsi": "virtio-scsi-pci", "net": "virtio-net-pci",
+    "9p": "virtio-9p-pci", "console": "virtio-serial-pci", "rng": "virtio-rng-pci",
+    "keyboard": "virtio-keyboard-pci", "tablet": "virtio-tablet-pci",
+    "balloon": "virtio-balloon-pci", "vhost-user-blk": "vhost-user-blk-pci",
+}
+
+
+@dataclass
+class Device:
+    """A virtio PCI device.  mode: modern, transitional or legacy.  wire:
+    NAME.a or NAME.b, the two NICs that are connected to each other.  bus: pcie.0,
+    port (a root port of its own) or bypass (one on an expander bus that the IOMMU
+    leaves alone)."""
+    kind: str
+    id: str
+    access: bool = False
+    mode: str = "modern"
+    packed: bool = False
+    bus: str = "pcie.0"
+    slot: int = 0
+    options: str = ""
+    size: int = 64 * MIB
+    wire: str = ""
+    mac: str = ""
+    ports: tuple = ()
+    function: int = 0
+
+    def pci(self):
+        """Address in the guest, where it is known beforehand."""
+        if self.bus == "bypass":
+            return "0000:%02x:00.0" % (BYPASS_BUS + 1 + self.slot)
+        return "0000:00:%02x.%d" % (self.slot, self.function)
+
+    def label(self):
+        words = [self.kind, self.mode]
+        words += ["packed"] if self.packed else []
+        words += ["ACCESS_PLATFORM"] if self.access else []
+        words += ["bypassing bus"] if self.bus == "bypass" else []
+        return " ".join(words)
+
+    def missing(self):
+        """Why this QEMU cannot have it, or None."""
+        name = PCI_NAMES[self.kind]
+        if name not in qemu_devices():
+            return "%s has no %s" % (QEMU, name)
+        if self.packed and "packed" not in device_properties(name):
+            return "%s of %s has no packed=" % (name, QEMU)
+        if self.kind == "vhost-user-blk" and not shutil.which("qemu-storage-daemon"):
+            return "qemu-storage-daemon is missing (package qemu-system-common)"
+        return None
+
+    def properties(self):
+        words = [PCI_NAMES[self.kind], "id=" + self.id]
+        if self.bus in ("port", "bypass"):
+            words += ["bus=port-" + self.id]
+        else:
+            words += ["bus=" + self.bus, "addr=0x%x.%d" % (self.slot, self.function)]
+        words += {
+            "modern": ["disable-legacy=on", "disable-modern=off"],
+            "legacy": ["disable-legacy=off", "disable-modern=on"],
+            "transitional": ["disable-legacy=off", "disable-modern=off"],
+        }[self.mode]
+        words += ["iommu_platform=on"] if self.access else []
+        words += ["packed=on"] if self.packed else []
+        words += [self.options] if self.options else []
+        return words
+
+
+@dataclass
+class Machine:
+    """iommu: none, intel, intel-caching, amd or virtio."""
+    iommu: str = "intel"
+    devices: list = field(default_factory=list)
+    default_bus_bypass: bool = False
+    extra: list = field(default_factory=list)
+    smp: int = 2
+    memory: str = "1G"
+
+    def memory_bytes(self):
+        return int(self.memory[:-1]) * MIB * (1024 if self.memory.endswith("G") else 1)
+
+    def __post_init__(self):
+        """Give each device without a slot a free one; slot 1 is the IOMMU's."""
+        for bus, first in (("pcie.0", 2), ("bypass", 0), ("port", 0)):
+            taken = {d.slot for d in self.devices if d.bus == bus and d.slot}
+            if bus == "pcie.0":
+                taken |= {0x1c, 0x1d, 0x1e, 0x1f}
+            slot = first
+            for device in self.devices:
+                if device.bus == bus and not device.slot:
+                    while slot in taken:
+                        slot += 1
+                    device.slot = slot
+                    slot += 1
+        names = [d.id for d in self.devices]
+        if len(names) != len(set(names)):
+            raise report.Failure("two devices of one guest have the same id")
+
+    def missing(self):
+        """Why this QEMU cannot have this machine, or None."""
+        need = {"intel": "intel-iommu", "intel-caching": "intel-iommu", "amd": "amd-iommu",
+                "virtio": "virtio-iommu-pci"}.get(self.iommu)
+        if need and need not in qemu_devices():
+            return "%s has no %s" % (QEMU, need)
+        if self.default_bus_bypass and "default-bus-bypass-iommu" not in machine_properties():
+            return "q35 of %s has no default-bus-bypass-iommu" % QEMU
+        if any(d.bus == "bypass" for d in self.devices):
+            if "pxb-pcie" not in qemu_devices():
+                return "%s has no pxb-pcie" % QEMU
+            if "bypass_iommu" not in device_properties("pxb-pcie"):
+                return "pxb-pcie of %s has no bypass_iommu=" % QEMU
+        for device in self.devices:
+            reason = device.missing()
+            if reason:
+                return reason
+        return None
+
+    def arguments(self):
+        """QEMU's arguments for the machine, without its devices."""
+        machine = "q35,kernel-irqchip=split"
+        if self.default_bus_bypass:
+            machine += ",default-bus-bypass-iommu=on"
+        if any(d.kind == "vhost-user-blk" for d in self.devices):
+            machine += ",memory-backend=ram"
+        args = ["-M", machine, *accelerator(), "-cpu", "max", "-smp", str(self.smp),
+                "-m", self.memory, "-nodefaults", "-no-user-config", "-no-reboot",
+                "-display", "none"]
+        if "memory-backend" in machine:
+            args += ["-object", "memory-backend-memfd,id=ram,size=%s,share=on" % self.memory]
+        # A bus that bypasses the IOMMU bypasses its interrupt remapping too, and
+        # then the guest never gets the interrupts of the devices there.
+        intel = "intel-iommu,intremap=%s" % (
+            "off" if any(d.bus == "bypass" for d in self.devices) else "on")
+        # The IOMMU comes first: a device placed before it would miss it.
+        args += {
+            "none": [],
+            "intel": ["-device", intel],
+            "intel-caching": ["-device", intel + ",caching-mode=on"],
+            "amd": ["-device", "amd-iommu"],
+            "virtio": ["-device", "virtio-iommu-pci,bus=pcie.0,addr=0x1"],
+        }[self.iommu]
+        if any(d.bus == "bypass" for d in self.devices):
+            args += ["-device", "pxb-pcie,id=bypass,bus=pcie.0,addr=0x1c,bus_nr=0x%x,"
+                     "bypass_iommu=true" % BYPASS_BUS]
+        return args
+
+
+def disk_contents(serial):
+    """The first MiB of every disk, the same on each run."""
+    return random.Random(serial).randbytes(MIB)
+
+
+# --- QMP ------------------------------------------------------------------
+
+class Qmp:
+    """QEMU's control socket."""
+
+    def __init__(self, sock):
+        sock.settimeout(30)
+        self.file = sock.makefile("rw", encoding="utf-8", newline="\n")
+        self.lock = threading.Lock()
+        self.events = []
+        self.ready = False
+
+    def command(self, name, **arguments):
+        return self.send({"execute": name, "arguments": arguments})
+
+    def send(self, command):
+        """The answer to a command; an error is raised as Failure."""
+        with self.lock:
+            try:
+                if not self.ready:
+                    self.file.readline()
+                    self._exchange({"execute": "qmp_capabilities"})
+                    self.ready = True
+                return self._exchange(command)
+            except (OSError, ValueError) as error:
+                raise report.Failure("QMP: %s" % error) from None
+
+    def _exchange(self, command):
+        self.file.write(json.dumps(command) + "\n")
+        self.file.flush()
+        while True:
+            line = self.file.readline()
+            if not line:
+                raise report.Failure("QMP: QEMU has gone")
+            answer = json.loads(line)
+            if "event" in answer:
+                self.events.append(answer)
+            elif "error" in answer:
+                raise report.Failure("QMP: " + answer["error"].get("desc", line))
+            elif "return" in answer:
+                return answer["return"]
+
+
+# Set when the run is being given up: guests end at once.
+STOP = threading.Event()
+
+
+# --- a boot ---------------------------------------------------------------
+
+@dataclass
+class Result:
+    """What came of a boot.  problems is empty if all went well."""
+    name: str
+    seconds: float = 0.0
+    exit_code: object = None
+    problems: list = field(default_factory=list)
+    output: list = field(default_factory=list)      # the command's lines
+    kernel: list = field(default_factory=list)      # the kernel's log
+    trace: list = field(default_factory=list)       # lines of QEMU's trace
+    log: str = ""
+    hostchecks: int = 0                             # contents compared by the host
+
+    @property
+    def ok(self):
+        return not self.problems
+
+    def rows(self):
+        return guest_log.parse_rows(self.output)
+
+
+def kernel_image(flavour):
+    """Path of a built kernel: ours, stock, debug or modular."""
+    path = os.path.join(report.BUILD, "bzImage" + ("" if flavour == "ours" else "-" + flavour))
+    if not os.path.exists(path):
+        raise report.Failure("%s is missing: scripts/kernel.sh %s builds it" % (path, flavour))
+    return path
+
+
+def initramfs(flavour="plain"):
+    path = os.path.join(report.BUILD, "initramfs%s.cpio.gz"
+                        % ("-modular" if flavour == "modular" else ""))
+    if not os.path.exists(path):
+        raise report.Failure("%s is missing: scripts/initramfs.sh %s packs it" % (path, flavour))
+    return path
+
+
+def split_command(command):
+    """A command as words for the kernel's command line."""
+    for word in command:
+        if re.search(r"\s", word) and '"' in word:
+            raise report.Failure("no way to pass %r on a kernel command line" % word)
+    return " ".join('"%s"' % w if re.search(r"\s", w) else w for w in command)
+
+
+class Guest:
+    """One boot of one guest that runs one command."""
+
+    def __init__(self, name, kernel, initrd, machine, append="", command=("true",),
+                 timeout=120, trace=(), progress=None, expect_exit=0):
+        self.name = name
+        self.kernel = kernel
+        self.initrd = initrd
+        self.machine = machine
+        self.append = append
+        self.command = list(command)
+        self.timeout = timeout
+        self.trace = list(trace)
+        self.progress = progress
+        self.expect_exit = expect_exit
+        self.result = Result(name)
+        self.images = {}
+        self.helpers = []
+        self.sockets = []
+        self.fds = []
+        self.echoes = []
+        self.dir = None
+        self.qmp = None
+        self.log = None
+        self.control = None
+        self.lines = {}
+        self.write_lock = threading.Lock()
+        self.requests = []
+        self.last = ""
+        self.wires = {}
+        self.shares = {}
+
+    def boot(self):
+        """Boot, run the command, judge; never raises for what the guest does."""
+        result = self.result
+        result.log = os.path.join(report.LOGS, self.name + ".log")
+        started = time.monotonic()
+        os.makedirs(report.LOGS, exist_ok=True)
+        if self.progress:
+            self.progress.begin(self.name)
+        self.dir = tempfile.mkdtemp(prefix="vdma-")
+        try:
+            with open(result.log, "w", encoding="utf-8", errors="replace") as self.log:
+                self._run()
+        finally:
+            for helper in self.helpers:
+                helper.terminate()     # timeout(1) hands it on
+                helper.wait()
+            for sock in self.sockets:
+                sock.close()
+            shutil.rmtree(self.dir, ignore_errors=True)
+            result.seconds = time.monotonic() - started
+            if self.progress:
+                self.progress.end(self.name)
+        return result
+
+    # -- what QEMU is started with --
+
+    def _socketpair(self):
+        """A socket for us, and the number of its other end for QEMU."""
+        ours, theirs = socket.socketpair()
+        self.sockets += [ours, theirs]
+        self.fds.append(theirs)
+        return ours, theirs.fileno()
+
+    def _port(self, name):
+        """The socket behind a serial port.  Ports NAME.a and NAME.b are wired
+        together, any other is echoed by us."""
+        if not name.endswith((".a", ".b")):
+            ours, number = self._socketpair()
+            self.echoes.append(ours)
+            return number
+        return self._wire(name)
+
+    def _wire(self, name):
+        """One end of the socket between NAME.a and NAME.b, both of them QEMU's."""
+        if name not in self.wires:
+            pair = socket.socketpair()
+            self.sockets += pair
+            self.fds += pair
+            for end, sock in zip("ab", pair):
+                self.wires[name[:-1] + end] = sock.fileno()
+        return self.wires[name]
+
+    def _image(self, device):
+        path = os.path.join(self.dir, device.id + ".img")
+        with open(path, "wb") as image:
+            image.write(disk_contents(device.id))
+            image.truncate(device.size)
+        self.images[device.id] = path
+        if device.kind == "vhost-user-blk":
+            self.images[STORAGE_DAEMON_SERIAL] = path
+        return path
+
+    def _device(self, device):
+        args, words = [], device.properties()
+        if device.bus == "port":
+            args += ["-device", "pcie-root-port,id=port-%s,bus=pcie.0,chassis=%d,slot=%d"
+                     % (device.id, 100 + device.slot, 100 + device.slot)]
+        if device.bus == "bypass":
+            args += ["-device", "pcie-root-port,id=port-%s,bus=bypass,addr=0x%x,chassis=%d,"
+                     "slot=%d" % (device.id, device.slot, 200 + device.slot, 200 + device.slot)]
+        if device.kind in ("blk", "scsi"):
+            args += ["-drive", "file=%s,format=raw,if=none,id=drive-%s,cache=unsafe"
+                     % (self._image(device), device.id)]
+            disk = ["drive=drive-" + device.id, "serial=" + device.id]
+            if device.kind == "blk":
+                words += disk
+            else:
+                args += ["-device", ",".join(words), "-device",
+                         ",".join(["scsi-hd", "bus=%s.0" % device.id] + disk)]
+                return args
+        elif device.kind == "net":
+            if device.wire:
+                netdev = "socket,fd=%d" % self._wire(device.wire)
+            else:
+                netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
+            args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]
+            words += ["netdev=net-" + device.id, "romfile="]
+            if device.mac:
+                words += ["mac=" + device.mac]
+        elif device.kind == "9p":
+            share = os.path.join(self.dir, device.id + ".share")
+            os.mkdir(share)
+            self.shares[device.id] = share
+            args += ["-fsdev", "local,id=fs-%s,path=%s,security_model=none"
+                     % (device.id, share)]
+            words += ["fsdev=fs-" + device.id, "mount_tag=" + device.id]
+        elif device.kind == "console":
+            args += ["-device", ",".join(words)]
+            for port in device.ports or [device.id]:
+                args += ["-chardev", "socket,id=chr-%s,fd=%d" % (port, self._port(port)),
+                         "-device", "virtserialport,bus=%s.0,chardev=chr-%s,name=%s"
+                         % (device.id, port, port)]
+            return args
+        elif device.kind == "rng":
+            args += ["-object", "rng-builtin,id=obj-" + device.id]
+            words += ["rng=obj-" + device.id]
+        elif device.kind == "vhost-user-blk":
+            path = os.path.join(self.dir, device.id + ".sock")
+            self._storage_daemon(device, path)
+            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)]
+            words += ["chardev=chr-" + device.id, "num-queues=1"]
+        return args + ["-device", ",".join(words)]
+
+    def _storage_daemon(self, device, path):
+        """Another process that is the device."""
+        log = open(os.path.join(self.dir, device.id + ".err"), "wb")  # pylint: disable=R1732
+        with log:
+            daemon = subprocess.Popen(  # pylint: disable=R1732
+                ["timeout", "-k", "5", str(self.timeout + 30), "qemu-storage-daemon",
+                 "--blockdev", "driver=file,node-name=disk,filename=" + self._image(device),
+                 "--export", "type=vhost-user-blk,id=exp,node-name=disk,writable=on,"
+                 "addr.type=unix,addr.path=" + path],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.helpers.append(daemon)
+        deadline = time.monotonic() + 10
+        while not os.path.exists(path):
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                raise report.Failure("%s: qemu-storage-daemon does not start: %s" % (
+                    self.name, open(log.name, encoding="utf-8").read().strip()))
+            time.sleep(0.05)
+
+    def command_line(self, interactive=False):
+        """QEMU's whole command line."""
+        append = " ".join([*ALWAYS, self.append])
+        if not interactive:
+            append += " -- " + split_command(self.command)
+        args = [QEMU, *self.machine.arguments(), "-kernel", self.kernel,
+                "-initrd", self.initrd, "-append", append.strip()]
+        for device in self.machine.devices:
+            args += self._device(device)
+        return args + self.machine.extra
+
+    # -- while it runs --
+
+    def _run(self):
+        result = self.result
+        try:
+            qemu_version()
+            args = self.command_line()
+        except report.Failure as error:
+            result.problems.append(str(error))
+            return
+        first, number = self._socketpair()
+        args += ["-chardev", "socket,id=log,fd=%d" % number, "-serial", "chardev:log"]
+        second, number = self._socketpair()
+        args += ["-chardev", "socket,id=out,fd=%d" % number, "-serial", "chardev:out"]
+        control, number = self._socketpair()
+        args += ["-chardev", "socket,id=qmp,fd=%d" % number, "-mon", "chardev=qmp,mode=control"]
+        self.qmp, self.control = Qmp(control), second
+        trace = os.path.join(self.dir, "trace")
+        for event in [*FAULT_EVENTS, *self.trace]:
+            if event in trace_events() or "*" in event:
+                args += ["-trace", event]
+        args += ["-D", trace]
+        stderr = os.path.join(self.dir, "stderr")
+        self.log.write("# %s\n" % shlex.join(args))
+
+        deadline = time.monotonic() + self.timeout
+        with open(stderr, "wb") as err:
+            qemu = subprocess.Popen(  # pylint: disable=R1732
+                ["timeout", "-k", "5", str(self.timeout + 30), *args],
+                stdin=subprocess.DEVNULL, stdout=err, stderr=err,
+                pass_fds=[s.fileno() for s in self.fds], start_new_session=True)
+        for sock in self.fds:
+            sock.close()
+        try:
+            timed_out = not self._watch(qemu, first, second, deadline)
+        finally:
+            self._end(qemu)
+        if timed_out:
+            result.problems.append("timed out after %d s, last line: %s"
+                                   % (self.timeout, self.last))
+        self._judge(stderr, trace, timed_out)
+
+    def _end(self, qemu):
+        try:
+            qemu.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    os.killpg(qemu.pid, number)
+                except ProcessLookupError:
+                    pass
+                try:
+                    qemu.wait(timeout=5)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+        for request in self.requests:
+            request.join(timeout=5)
+
+    def _watch(self, qemu, first, second, deadline):
+        """Read until the guest has ended; False if the time was up before."""
+        selector = selectors.DefaultSelector()
+        self.lines = {first: [b"", self._kernel_line], second: [b"", self._output_line]}
+        for sock in (first, second, *self.echoes):
+            sock.setblocking(False)
+            selector.register(sock, selectors.EVENT_READ)
+        is_open = {first, second}
+        while is_open:
+            left = deadline - time.monotonic()
+            if left <= 0 or STOP.is_set():
+                return False
+            for key, _ in selector.select(min(left, 1)):
+                sock = key.fileobj
+                try:
+                    data = sock.recv(65536)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    data = b""
+                if not data:
+                    selector.unregister(sock)
+                    is_open.discard(sock)
+                elif sock in self.lines:
+                    self._feed(self.lines[sock], data)
+                else:
+                    self._echo(sock, data)
+            if qemu.poll() is not None and not selector.select(0):
+                break
+        for buffered in self.lines.values():
+            if buffered[0]:
+                self._feed(buffered, b"\n")
+        return True
+
+    @staticmethod
+    def _feed(buffered, data):
+        *lines, buffered[0] = (buffered[0] + data).split(b"\n")
+        for line in lines:
+            buffered[1](line.decode("utf-8", "replace").rstrip("\r"))
+
+    @staticmethod
+    def _echo(sock, data):
+        sock.setblocking(True)
+        try:
+            sock.sendall(data)
+        except OSError:
+            pass        # QEMU has gone; the guest's own check reports what is lost
+        sock.setblocking(False)
+
+    def _kernel_line(self, line):
+        self.result.kernel.append(line)
+        self.last = line
+        self.log.write(line + "\n")
+        self.log.flush()
+        match = re.search(r"vtest: HOSTASK (\S+) (.*)$", line)
+        if match:
+            self._in_background(self._asked, match.groups())
+
+    def _output_line(self, line):
+        self.last = line
+        self.log.write(line + "\n")
+        self.log.flush()
+        match = re.match(r"vdma: exit (\d+)$", line)
+        if match:
+            self.result.exit_code = int(match.group(1))
+            if self.machine.iommu == "virtio":
+                self._in_background(self._quit, ())
+            return
+        match = re.match(r"HOSTREQ (\d+) (.*)$", line)
+        if match:
+            self._in_background(self._request, match.groups())
+            return
+        self.result.output.append(line)
+        if self.progress and line:
+            self.progress.note(self.name, line[:60])
+
+    def _in_background(self, work, args):
+        thread = threading.Thread(target=work, args=args, daemon=True)
+        self.requests.append(thread)
+        thread.start()
+
+    # -- what the guest asks for --
+
+    def _quit(self):
+        """End QEMU in place of the guest's own power-off.
+
+        The base resets every virtio device at power-off, the virtio-iommu
+        among them; a flush of lazily freed IOVAs that comes after it waits for
+        ever with interrupts off.  Nothing of that is virtio_ring's."""
+        try:
+            self.qmp.command("quit")
+        except report.Failure:
+            pass        # it has ended by itself
+
+    def _asked(self, word, rest):
+        """The requests of the kselftests; nobody waits for an answer."""
+        try:
+            if word == "input":
+                for key in rest.split():
+                    self.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
+                    time.sleep(0.1)
+            elif word == "balloon":
+                size = self.machine.memory_bytes()
+                self.qmp.command("balloon", value=size - int(rest) * MIB)
+            else:
+                raise report.Failure("the host knows no request %r" % word)
+        except (report.Failure, ValueError) as error:
+            self.result.problems.append("HOSTASK %s %s: %s" % (word, rest, error))
+
+    def _request(self, number, text):
+        try:
+            answer = "ok " + self._serve(text)
+        except report.Failure as error:
+            answer = "fail " + str(error)
+        with self.write_lock:
+            try:
+                self.control.setblocking(True)
+                self.control.sendall(("HOSTREPLY %s %s\n" % (number, answer)).encode())
+                self.control.setblocking(False)
+            except OSError:
+                pass    # the guest has gone without waiting for the answer
+
+    def _serve(self, text):
+        word, _, rest = text.partition(" ")
+        if word == "qmp":
+            try:
+                return json.dumps(self.qmp.send(json.loads(rest)))
+            except ValueError:
+                raise report.Failure("not JSON: " + rest) from None
+        if word == "key":
+            for down in (True, False):
+                self.qmp.command("input-send-event", events=[
+                    {"type": "key", "data": {"down": down,
+                                             "key": {"type": "qcode", "data": "a"}}}])
+            return "A pressed and released"
+        if word == "tablet":
+            self.qmp.command("input-send-event", events=[
+                {"type": "abs", "data": {"axis": "x", "value": 1000}},
+                {"type": "abs", "data": {"axis": "y", "value": 2000}}])
+            return "moved"
+        if word == "balloon":
+            return self._balloon()
+        raise report.Failure("the host knows no request %r" % word)
+
+    def _balloon(self):
+        whole = self.qmp.command("query-balloon")["actual"]
+        for target in (whole - 64 * MIB, whole):
+            self.qmp.command("balloon", value=target)
+            deadline = time.monotonic() + 40
+            while self.qmp.command("query-balloon")["actual"] != target:
+                if time.monotonic() > deadline:
+                    raise report.Failure("balloon did not reach %d MiB" % (target // MIB))
+                time.sleep(0.1)
+        return "64 MiB inflated and deflated"
+
+    # -- the verdict --
+
+    def _judge(self, stderr, trace, timed_out):
+        result = self.result
+        if os.path.exists(trace):
+            with open(trace, encoding="utf-8", errors="replace") as lines:
+                result.trace = [line.rstrip("\n") for line in lines]
+        faults = [t for t in result.trace if any(e in t for e in FAULT_EVENTS)]
+        with open(stderr, encoding="utf-8", errors="replace") as lines:
+            complaints = [line.strip() for line in lines if line.strip()]
+        if timed_out:   # what it says about being ended is our own doing
+            complaints = [c for c in complaints if "terminating on signal" not in c]
+        splats = guest_log.find_splats(result.kernel)
+        for line in complaints:
+            self.log.write("QEMU: %s\n" % line)
+        if result.exit_code is None and not timed_out:
+            result.problems.append("the guest ended without saying how its command did")
+        elif result.exit_code is not None and result.exit_code != self.expect_exit:
+            result.problems.append("command ended with status %d" % result.exit_code)
+        for kind, lines in (("kernel", splats), ("QEMU", complaints), ("IOMMU fault", faults)):
+            if lines:
+                more = " (and %d more)" % (len(lines) - 1) if len(lines) > 1 else ""
+                result.problems.append("%s: %s%s" % (kind, lines[0], more))
+        # Later words about the same place replace earlier ones.
+        checks = {check[:2]: check for check in
+                  guest_log.parse_hostchecks(result.output + result.kernel)}
+        result.hostchecks = len(checks)
+        for name, offset, length, digest in checks.values():
+            wrong = self._check_contents(name, offset, length, digest)
+            if wrong:
+                result.problems.append(wrong)
+        for problem in result.problems:
+            self.log.write("# problem: %s\n" % problem)
+
+    def _check_contents(self, name, offset, length, digest):
+        """Compare a disk, or a file TAG/PATH of a 9p share, with a digest."""
+        tag, _, path = name.partition("/")
+        if name in self.images:
+            where = self.images[name]
+        elif path and tag in self.shares and ".." not in path:
+            where = os.path.join(self.shares[tag], path)
+        else:
+            return "guest names a disk or file that it was not given: %s" % name
+        try:
+            with open(where, "rb") as contents:
+                contents.seek(offset)
+                found = hashlib.sha256(contents.read(length)).hexdigest()
+        except OSError as error:
+            return "%s: %s" % (name, error.strerror)
+        if found != digest:
+            return "%s, %d bytes at %d: the host finds other contents than the guest" % (
+                name, length, offset)
+        return None
+
+
+def boot_all(guests, jobs=2):
+    """Boot several guests, jobs at a time; results in the order of guests."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(guest.boot) for guest in guests]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            STOP.set()
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def shell(machine, kernel, initrd, append):
+    """An interactive guest on this terminal; returns QEMU's exit status."""
+    guest = Guest("shell", kernel, initrd, machine, append)
+    guest.dir = tempfile.mkdtemp(prefix="vdma-")
+    try:
+        qemu_version()
+        args = guest.command_line(interactive=True)
+        args += ["-chardev", "stdio,id=tty,mux=on,signal=off", "-serial", "chardev:tty",
+                 "-mon", "chardev=tty"]
+        for sock in guest.echoes:
+            threading.Thread(target=_echo_forever, args=(sock,), daemon=True).start()
+        report.say("Ctrl-A X ends the guest at once, Ctrl-A C reaches QEMU's monitor.")
+        return subprocess.call(args, pass_fds=[s.fileno() for s in guest.fds])
+    finally:
+        for helper in guest.helpers:
+            helper.terminate()     # timeout(1) hands it on
+            helper.wait()
+        shutil.rmtree(guest.dir, ignore_errors=True)
+        if sys.stdin.isatty():
+            subprocess.call(["stty", "sane"])
+
+
+def _echo_forever(sock):
+    while True:
+        data = sock.recv(65536)
+        if not data:
+            return
+        sock.sendall(data)

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""usage: selftest.py [--no-build] [--list] [BOOT...]
+
+Run the kselftests of tools/testing/selftests/virtio inside guests: all of them
+on the release kernel, then where DMA goes for every policy that the command line
+can express, under each vIOMMU, and under the debug kernel.  Names of boots
+(--list) restrict the run to them; "modular", "debug" and "debug-strict", all of
+the tests on those kernels, run only when they are named.  QUICK=1 leaves out the debug kernel and all but the most
+telling policies.  build/BASE/selftest.json has every result; the
+last line is "N passed, N failed, N skipped".
+"""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+sys.dont_write_bytecode = True
+
+from lib import guest_expect, guest_log, guest_vm, report        # noqa: E402
+from lib.guest_vm import Device, Machine                         # noqa: E402
+
+TESTS = report.ROOT + "/tools/testing/selftests/virtio"
+RUNNER = "/usr/lib/kselftest/run_kselftest.sh"
+VIOMMUS = ("intel", "intel-caching", "amd", "virtio", "none")
+
+# The policies worth a boot under the other vIOMMUs; under intel all are.
+ELSEWHERE = {
+    "intel-caching": ("default", "on", "strict", "virtio_on"),
+    "amd": ("default", "pt", "on", "strict", "on_virtio_pt", "net_on", "off"),
+    "virtio": ("default", "pt", "on", "strict", "on_virtio_pt", "net_on"),
+    "none": ("default", "on", "swiotlb"),
+}
+QUICK = ("default", "on", "net_pci_on", "malformed")
+
+
+@dataclass
+class Boot:
+    name: str
+    kernel: str
+    iommu: str
+    case: str
+    append: str
+    full: bool
+    timeout: int
+
+
+def cases():
+    """name: (vIOMMUs, kernel parameters), from the tests' own list."""
+    found = {}
+    try:
+        with open(TESTS + "/dma_access.expect", encoding="utf-8") as lines:
+            for line in lines:
+                words = line.split()
+                if words[:1] == ["case"]:
+                    found[words[1]] = (
+                        VIOMMUS if words[2] == "*" else tuple(words[2].split(",")),
+                        "" if words[3] == "-" else " ".join(words[3:]))
+    except OSError as error:
+        raise report.Failure("%s: %s" % (error.filename, error.strerror)) from None
+    return found
+
+
+def boots(quick, everything):
+    known, plan = cases(), []
+
+    def add(name, kernel, iommu, case, full, timeout, extra=""):
+        viommus, append = known[case]
+        if iommu in viommus:
+            plan.append(Boot(name, kernel, iommu, case, (append + " " + extra).strip(),
+                             full, timeout))
+
+    # The slow ones first, so that the short ones fill what is left.
+    if not quick:
+        add("debug-access", "debug", "intel", "default", False, 600)
+        add("debug-access-strict", "debug", "intel", "strict", False, 600)
+    add("ours", "ours", "intel", "default", True, 600)
+    add("ours-strict", "ours", "intel", "strict", True, 600)
+    for iommu in VIOMMUS:
+        for case in known:
+            if quick and (iommu != "intel" or case not in QUICK):
+                continue
+            if iommu == "intel" or case in ELSEWHERE[iommu]:
+                add("%s-%s" % (iommu, case.replace("_", "-")), "ours", iommu, case, False, 300)
+    if everything:
+        add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
+        add("debug", "debug", "intel", "default", True, 2400, "vtest.scale=10")
+        add("debug-strict", "debug", "intel", "strict", True, 2400, "vtest.scale=10")
+    return plan
+
+
+def all_devices():
+    """What vtest_lib.sh says the tests want to find."""
+    return [
+        Device("blk", "vtblk0", access=True),
+        Device("blk", "vtblk1", access=True, packed=True),
+        Device("blk", "vtblk2", slot=5),
+        Device("blk", "vtblk3", mode="legacy"),
+        Device("blk", "vtblk4", packed=True),
+        Device("blk", "vtblk5", access=True, options="indirect_desc=off,event_idx=off"),
+        Device("scsi", "vtscsi0", access=True),
+        Device("scsi", "vtscsi1", mode="legacy"),
+        # With event indexes QEMU 7.2 lets a packed queue stall over a reset.
+        *nic_pair(0, dict(access=True),
+                  dict(access=True, packed=True, options="event_idx=off")),
+        *nic_pair(1, dict(mode="legacy"), dict(access=True, options="mq=off,mrg_rxbuf=off")),
+        Device("console", "vtcon0", access=True, ports=("vt.a",)),
+        Device("console", "vtcon1", mode="legacy", ports=("vt.b",)),
+        Device("9p", "vt9p0", access=True),
+        Device("9p", "vt9p1", mode="legacy"),
+        Device("rng", "vtrng0", access=True, slot=6, options="multifunction=on"),
+        Device("rng", "vtrng1", slot=6, function=1),
+        Device("keyboard", "vtkbd0", access=True),
+        Device("balloon", "vtballoon0"),
+    ]
+
+
+def policy_devices(iommu):
+    """One or two of each type, for the tests of where DMA goes."""
+    devices = [
+        Device("blk", "vtblk0", access=True),
+        Device("blk", "vtblk1", mode="legacy"),
+        Device("blk", "vtblk2", access=True, packed=True, slot=5),
+        Device("scsi", "vtscsi0", access=True),
+        *nic_pair(0, dict(access=True), dict(mode="legacy")),
+        Device("rng", "vtrng0", access=True, slot=6, options="multifunction=on"),
+        Device("rng", "vtrng1", slot=6, function=1),
+        Device("balloon", "vtballoon0"),
+    ]
+    if iommu in ("intel", "intel-caching"):
+        devices += [Device("blk", "vtblk3", access=True, bus="bypass"),
+                    Device("blk", "vtblk4", bus="bypass")]
+    return devices
+
+
+def nic_pair(number, first, second):
+    """Two NICs that are connected to each other and to nothing else."""
+    return [Device("net", "vtnet%d%s" % (number, end), wire="net%d.%s" % (number, end),
+                   mac="52:54:00:00:%02x:%02x" % (number, index), **options)
+            for end, index, options in (("a", 1, first), ("b", 2, second))]
+
+
+def guest_for(boot, progress):
+    machine = Machine(boot.iommu, all_devices() if boot.full else policy_devices(boot.iommu))
+    append = "log_buf_len=1M vtest.iommu=%s vtest.case=%s" % (boot.iommu, boot.case)
+    if any(d.bus == "bypass" for d in machine.devices):
+        append += " vtest.bypass=0000:4"
+    command = [RUNNER] + (["-c", "virtio"] if boot.full else ["-t", "virtio:dma_access.sh"])
+    return guest_vm.Guest(
+        "selftest-" + boot.name, guest_vm.kernel_image(boot.kernel),
+        guest_vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
+        machine, append + " " + boot.append, command, boot.timeout, progress=progress)
+
+
+def judge(result):
+    """Results of one boot as KTAP results; the boot itself is one of them."""
+    results, problems = guest_log.parse_ktap(result.output)
+    problems = result.problems + problems
+    if not results:
+        problems.append("no test reported anything")
+    boot = guest_log.Ktap("the guest boots, ends and complains about nothing", not problems)
+    boot.reason = "; ".join(problems)
+    return [boot] + results
+
+
+def main():
+    started = time.monotonic()
+    words = [w for w in sys.argv[1:] if not w.startswith("--")]
+    plan = boots(bool(os.environ.get("QUICK")) and not words,
+                 bool(words) or "--list" in sys.argv)
+    if "--list" in sys.argv:
+        for boot in plan:
+            print("%-24s %-8s %-14s %s" % (boot.name, boot.kernel, boot.iommu, boot.append))
+        return 0
+    unknown = [w for w in words if w not in [b.name for b in plan]]
+    if unknown:
+        raise report.Failure("no boot %s; --list names them" % unknown[0])
+    plan = [b for b in plan if not words or b.name in words]
+    guest_vm.qemu_version()
+    if "--no-build" not in sys.argv:
+        used = {boot.kernel for boot in plan}
+        guest_expect.build(*[["kernel.sh", k] for k in ("ours", "debug", "modular") if k in used],
+                           ["initramfs.sh"],
+                           *([["initramfs.sh", "modular"]] if "modular" in used else []))
+
+    guests, skipped = {}, {}
+    with report.Progress() as progress:
+        for boot in plan:
+            guest = guest_for(boot, progress)
+            reason = guest.machine.missing()
+            if reason:
+                skipped[boot.name] = reason
+            else:
+                guests[boot.name] = guest
+        report.say("selftest: %d boots" % len(guests))
+        results = dict(zip(guests, guest_vm.boot_all(guests.values())))
+
+    table, values, notes, totals = [], [], [], {"PASS": 0, "FAIL": 0, "SKIP": 0}
+    for boot in plan:
+        if boot.name in skipped:
+            tests, seconds = [guest_log.Ktap("boot", True, True, skipped[boot.name])], 0
+        else:
+            tests, seconds = judge(results[boot.name]), results[boot.name].seconds
+        counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
+        for test in tests:
+            counts[test.verdict] += 1
+            totals[test.verdict] += 1
+            if test.verdict != "PASS":
+                notes.append((test.verdict, boot.name, test.name, test.reason))
+                if test.verdict == "FAIL":
+                    notes += [("", boot.name, "", line.lstrip("# "))
+                              for line in test.detail[-4:] if line.strip("# ")]
+        verdict = "FAIL" if counts["FAIL"] else "PASS" if counts["PASS"] else "SKIP"
+        table.append([boot.name, boot.kernel, boot.iommu, boot.append or "-",
+                      counts["PASS"], counts["FAIL"], counts["SKIP"], "%.0f" % seconds, verdict])
+        values.append({"boot": boot.name, "kernel": boot.kernel, "iommu": boot.iommu,
+                       "append": boot.append, "seconds": round(seconds, 1),
+                       "tests": [{"name": t.name, "result": t.verdict, "reason": t.reason}
+                                 for t in tests]})
+    for line in report.format_table(
+            ["boot", "kernel", "vIOMMU", "parameters", "passed", "failed", "skipped", "s",
+             "result"], table):
+        report.say(line)
+    for verdict, boot, name, reason in notes:
+        if verdict:
+            report.say("%s %s: %s%s" % (verdict, boot, name, reason and ": " + reason))
+        else:
+            report.say("       %s" % reason)
+    if totals["FAIL"]:
+        report.say("logs: %s/selftest-*.log" % report.LOGS)
+    report.write_json(report.BUILD + "/selftest.json", {
+        "boots": values, "passed": totals["PASS"], "failed": totals["FAIL"],
+        "skipped": totals["SKIP"], "seconds": round(time.monotonic() - started, 1)})
+    report.say("%d passed, %d failed, %d skipped" % (
+        totals["PASS"], totals["FAIL"], totals["SKIP"]))
+    return 1 if totals["FAIL"] or not totals["PASS"] else 0
+
+
+if __name__ == "__main__":
+    report.main_guard(main)

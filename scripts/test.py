@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""usage: test.py [STEP...]
+
+Run all tests, one step after the other, and sum them up.  Names of steps
+restrict the run to them.  What a step says goes to build/BASE/logs/test-STEP.log,
+the results of all to build/BASE/test.json.  The last line is
+"N passed, N failed, N skipped"; exit status 0 only if nothing failed and
+something passed.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+sys.dont_write_bytecode = True
+
+from lib import guest_log, report                                # noqa: E402
+
+SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+UNITTEST = re.compile(r"^Ran (\d+) tests? in ")
+UNITTEST_BAD = re.compile(r"^FAILED \((.*)\)$")
+
+
+@dataclass
+class Step:
+    """A command, and how its results are counted: "one" by its exit status,
+    "summary" by its last line, "ktap" by its KTAP, "unittest" by unittest."""
+    name: str
+    text: str
+    command: list
+    count: str = "one"
+    needs: tuple = ()
+    timeout: int = 2400
+
+
+STEPS = [
+    Step("scripts", "tests of the host's scripts",
+         [sys.executable, "-B", "-m", "unittest", "discover", "-v", "-s", "scripts/tests"],
+         "unittest", timeout=600),
+    Step("tree", "lay the base and the series out", ["scripts/tree.py", "tree"]),
+    Step("unit", "the ring in userspace", ["scripts/unit.sh"], "summary", timeout=900),
+    Step("stock", "stock kernel builds", ["scripts/kernel.sh", "stock"]),
+    Step("ours", "kernel with the series builds", ["scripts/kernel.sh", "ours"], needs=("tree",)),
+    Step("modular", "kernel with virtio as modules builds", ["scripts/kernel.sh", "modular"],
+         needs=("tree",)),
+    Step("run", "make run", ["scripts/run.py"], needs=("stock", "ours")),
+    Step("each", "each patch builds by itself", ["scripts/each.sh"], "summary", needs=("tree",)),
+    Step("check", "what can be said without running", ["scripts/check.sh"], "summary",
+         needs=("tree",)),
+    Step("debug", "kernel with every checker builds", ["scripts/kernel.sh", "debug"],
+         needs=("tree",)),
+    Step("selftest", "kselftests in the guest", ["scripts/selftest.py"], "summary",
+         needs=("ours", "debug", "modular"), timeout=3600),
+    Step("matrix", "the table of expectations", ["scripts/matrix.py"], "summary",
+         needs=("stock", "ours", "modular")),
+]
+
+
+@dataclass
+class Outcome:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    notes: list = field(default_factory=list)       # failures and skips, a line each
+    seconds: float = 0.0
+
+
+def counts(step, lines, status):
+    """Outcome of a step from what it said and its exit status."""
+    outcome = Outcome()
+    if step.count == "summary":
+        match = next((SUMMARY.match(line) for line in reversed(lines) if SUMMARY.match(line)),
+                     None)
+        if match:
+            outcome.passed, outcome.failed, outcome.skipped = map(int, match.groups())
+        outcome.notes = [line for line in lines
+                         if re.match(r"(FAIL|SKIP|not ok|ok .*# SKIP)\b", line)]
+    elif step.count == "ktap":
+        results, problems = guest_log.parse_ktap(lines)
+        for result in results:
+            outcome.passed += result.verdict == "PASS"
+            outcome.failed += result.verdict == "FAIL"
+            outcome.skipped += result.verdict == "SKIP"
+            if result.verdict != "PASS":
+                outcome.notes.append("%s %s%s" % (result.verdict, result.name,
+                                                  result.reason and ": " + result.reason))
+        outcome.failed += len(problems)
+        outcome.notes += ["FAIL " + problem for problem in problems]
+    elif step.count == "unittest":
+        ran = next((int(m.group(1)) for m in map(UNITTEST.match, lines) if m), 0)
+        bad = next((m.group(1) for m in map(UNITTEST_BAD.match, lines) if m), "")
+        numbers = dict((k, int(v)) for k, v in re.findall(r"(\w+)=(\d+)", bad))
+        skips = [line for line in lines if re.search(r" \.\.\. skipped ", line)]
+        outcome.skipped = len(skips)
+        outcome.failed = numbers.get("failures", 0) + numbers.get("errors", 0)
+        outcome.passed = ran - outcome.failed - outcome.skipped
+        outcome.notes = ["FAIL " + line for line in lines
+                         if re.match(r"(ERROR|FAIL): ", line)] + ["SKIP " + s for s in skips]
+    else:
+        outcome.passed = int(status == 0)
+        outcome.failed = int(status != 0)
+    if status != 0 and not outcome.failed:
+        outcome.failed = 1
+        last = next((line for line in reversed(lines) if line.strip()), "no output")
+        outcome.notes.append("FAIL exit status %d: %s" % (status, last))
+    elif status == 0 and not outcome.passed and not outcome.skipped and not outcome.failed:
+        outcome.failed = 1
+        outcome.notes.append("FAIL no test reported anything")
+    elif status != 0 and step.count == "one":
+        outcome.notes = ["FAIL " + line for line in lines[-3:]]
+    return outcome
+
+
+def run(step, progress):
+    """Run a step; its output goes to its log."""
+    log = "%s/test-%s.log" % (report.LOGS, step.name)
+    started, lines = time.monotonic(), []
+    progress.begin(step.name)
+    with open(log, "w", encoding="utf-8", errors="replace") as out:
+        try:
+            child = subprocess.Popen(  # pylint: disable=R1732
+                step.command, cwd=report.ROOT, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                encoding="utf-8", errors="replace", start_new_session=True)
+        except OSError as error:
+            progress.end(step.name)
+            return Outcome(failed=1, notes=["FAIL %s: %s" % (step.command[0], error.strerror)])
+        timed_out = threading.Event()
+
+        def end():
+            timed_out.set()
+            os.killpg(child.pid, signal.SIGTERM)
+
+        timer = threading.Timer(step.timeout, end)
+        timer.start()
+        try:
+            for line in child.stdout:
+                out.write(line)
+                out.flush()
+                lines.append(line.rstrip("\n"))
+                if line.strip():
+                    progress.note(step.name, line.strip().removeprefix("... ")[:70])
+            status = child.wait()
+        except BaseException:
+            os.killpg(child.pid, signal.SIGTERM)
+            child.wait()
+            raise
+        finally:
+            timer.cancel()
+            progress.end(step.name)
+    outcome = counts(step, lines, status)
+    outcome.seconds = time.monotonic() - started
+    if timed_out.is_set():
+        outcome.notes.append("FAIL timed out after %d s" % step.timeout)
+    return outcome
+
+
+def main():
+    names = sys.argv[1:]
+    unknown = [n for n in names if n not in [s.name for s in STEPS]]
+    if unknown:
+        raise report.Failure("no step %s; there are: %s" % (
+            unknown[0], " ".join(s.name for s in STEPS)))
+    started = time.monotonic()
+    os.makedirs(report.LOGS, exist_ok=True)
+    outcomes = {}
+    with report.Progress() as progress:
+        for step in STEPS:
+            if names and step.name not in names:
+                continue
+            broken = [n for n in step.needs if n in outcomes and outcomes[n].failed]
+            if broken:
+                outcome = Outcome(skipped=1, notes=["SKIP not run, for %s failed" % broken[0]])
+            else:
+                outcome = run(step, progress)
+            outcomes[step.name] = outcome
+            verdict = "FAIL" if outcome.failed else "PASS" if outcome.passed else "SKIP"
+            progress.line("%s %-9s %-38s %4d passed, %d failed, %d skipped, %.0f s" % (
+                report.colour(verdict, report.VERDICTS[verdict]), step.name, step.text,
+                outcome.passed, outcome.failed, outcome.skipped, outcome.seconds))
+            if outcome.failed:
+                for note in [n for n in outcome.notes if not n.startswith("SKIP")][:20]:
+                    progress.line("       " + note)
+                progress.line("       log: %s/test-%s.log" % (report.LOGS, step.name))
+    report.say()
+    for name, outcome in outcomes.items():
+        for note in outcome.notes:
+            report.say("%s: %s" % (name, note))
+    totals = [sum(getattr(o, key) for o in outcomes.values())
+              for key in ("passed", "failed", "skipped")]
+    seconds = time.monotonic() - started
+    report.write_json(report.BUILD + "/test.json", {
+        "steps": {name: {"passed": o.passed, "failed": o.failed, "skipped": o.skipped,
+                         "notes": o.notes, "seconds": round(o.seconds, 1)}
+                  for name, o in outcomes.items()},
+        "passed": totals[0], "failed": totals[1], "skipped": totals[2],
+        "seconds": round(seconds, 1)})
+    report.say("%d minutes %d seconds" % divmod(round(seconds), 60))
+    report.say("%d passed, %d failed, %d skipped" % tuple(totals))
+    return 1 if totals[1] or not totals[0] else 0
+
+
+if __name__ == "__main__":
+    report.main_guard(main)

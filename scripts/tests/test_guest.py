@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of the guest runner that need no kernel and no QEMU."""
+
+import io
+import os
+import sys
+import tempfile
+import threading
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lib import guest_expect, guest_log, guest_vm, report        # noqa: E402
+from lib.guest_expect import Expect                              # noqa: E402
+from lib.guest_log import parse_ktap                             # noqa: E402
+from lib.guest_vm import Device, Machine                         # noqa: E402
+
+
+class Ktap(unittest.TestCase):
+    def check(self, text, expected, problems=()):
+        results, found = parse_ktap(text.strip("\n").split("\n"))
+        self.assertEqual([(r.name, r.verdict, r.reason) for r in results], expected)
+        self.assertEqual(found, list(problems))
+
+    def test_flat_results(self):
+        self.check("""
+TAP version 13
+1..3
+ok 1 first
+not ok 2 second
+ok 3 third # SKIP no device
+""", [("first", "PASS", ""), ("second", "FAIL", ""), ("third", "SKIP", "no device")])
+
+    def test_the_runners_prefix_is_a_level(self):
+        self.check("""
+TAP version 13
+1..2
+# timeout set to 300
+# selftests: virtio: blk_data
+# TAP version 13
+# 1..2
+# # Starting 2 tests from 1 test cases.
+# #  RUN           disk.small ...
+# #            OK  disk.small
+# ok 1 disk.small
+# ok 2 disk.large
+# # PASSED: 2 / 2 tests passed.
+ok 1 selftests: virtio: blk_data
+# timeout set to 300
+# selftests: virtio: dma_access.sh
+# TAP version 13
+# 1..1
+# not ok 1 there are virtio devices
+not ok 2 selftests: virtio: dma_access.sh # exit=1
+""", [("blk_data: disk.small", "PASS", ""), ("blk_data: disk.large", "PASS", ""),
+      ("dma_access.sh: there are virtio devices", "FAIL", "")])
+
+    def test_a_test_that_dies_is_a_failure(self):
+        self.check("""
+TAP version 13
+1..1
+# TAP version 13
+# 1..2
+# ok 1 begins
+not ok 1 selftests: virtio: blk_data # exit=139
+""", [("blk_data: begins", "PASS", ""), ("blk_data", "FAIL", "exit=139")],
+                   ["plan of 2 tests, 1 results"])
+
+    def test_a_timeout_is_named(self):
+        self.check("""
+TAP version 13
+1..1
+not ok 1 selftests: virtio: bind.sh # TIMEOUT 300 seconds
+""", [("bind.sh", "FAIL", "TIMEOUT 300 seconds")])
+
+    def test_a_plan_that_is_not_fulfilled_is_a_problem(self):
+        self.check("""
+1..3
+ok 1 a
+""", [("a", "PASS", "")], ["plan of 3 tests, 1 results"])
+
+    def test_no_plan_and_no_results(self):
+        self.check("hello\nworld", [])
+
+    def test_skip_of_everything(self):
+        self.check("""
+TAP version 13
+1..1
+# TAP version 13
+# 1..0 # SKIP no vtest.case=
+ok 1 selftests: virtio: dma_access.sh # SKIP
+""", [("dma_access.sh: all", "SKIP", "no vtest.case=")])
+
+    def test_results_indented_as_kunit_does(self):
+        self.check("""
+KTAP version 1
+1..1
+  KTAP version 1
+  1..2
+  ok 1 one
+  not ok 2 two
+not ok 1 suite
+""", [("suite: one", "PASS", ""), ("suite: two", "FAIL", "")])
+
+    def test_expected_failure_passes(self):
+        self.check("1..1\nnot ok 1 known # XFAIL later", [("known", "PASS", "XFAIL later")])
+
+    def test_prose_is_no_result(self):
+        self.check("okay then\nnot okay\n1..1\nok 1 real", [("real", "PASS", "")])
+
+
+class Splats(unittest.TestCase):
+    def test_lines_that_fail_a_boot(self):
+        for line in (
+                "[    1.0] WARNING: CPU: 0 PID: 1 at kernel/dma/debug.c:1 x+0x1",
+                "[    1.0] BUG: kernel NULL pointer dereference, address: 0",
+                "[    1.0] BUG: KASAN: slab-out-of-bounds in virtqueue_add",
+                "[    1.0] Oops: general protection fault, probably for",
+                "[    1.0] Kernel panic - not syncing: Attempted to kill init!",
+                "[    1.0] WARNING: possible circular locking dependency detected",
+                "[    1.0] INFO: task dd:80 blocked for more than 120 seconds.",
+                "[    1.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
+                "[    1.0] rcu: INFO: rcu_sched detected stalls on CPUs/tasks:",
+                "[    1.0] DMA-API: virtio-pci 0000:00:02.0: device driver frees DMA memory",
+                "[    1.0] DMAR: [DMA Read NO_PASID] Request device [00:02.0] fault addr 0x1",
+                "[    1.0] AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x1 address=0x2 flags=0]",
+                "[    1.0] virtio_iommu virtio0: page fault from EP 16 at 0x1000 [R]",
+                "[    1.0] virtio_blk virtio1: id 5 out of range",
+                "[    1.0] UBSAN: array-index-out-of-bounds in x.c:1:1",
+                "[    1.0] I/O error, dev vda, sector 0 op 0x0:(READ)",
+                "[    1.0] BUG: sleeping function called from invalid context at x.c:1",
+                "[    1.0] WARNING: suspicious RCU usage",
+        ):
+            with self.subTest(line=line):
+                self.assertTrue(guest_log.is_splat(line))
+
+    def test_lines_that_do_not(self):
+        for line in (
+                "[    0.1] DMA-API: preallocated 65536 debug entries",
+                "[    0.1] DMA-API: debugging enabled by kernel config",
+                "[    0.1] iommu: Default domain type: Passthrough (QEMU guest)",
+                "[    0.1] DMAR: Intel(R) Virtualization Technology for Directed I/O",
+                "[    0.1] AMD-Vi: Interrupt remapping enabled",
+                "[    0.1] debug: unmapping init [mem 0x1-0x2]",
+                "[    0.1] Spectre V2 : Mitigation: Retpolines",
+                "[    0.1] virtio_dma: bogus: no such entry, skipped",
+                "",
+        ):
+            with self.subTest(line=line):
+                self.assertFalse(guest_log.is_splat(line))
+
+
+ROW = ("vdma-row: dev=virtio3 pci=0000:00:05.0 driver=virtio_blk"
+       " features=ACCESS_PLATFORM,VERSION_1 group=identity access=identity data=%s")
+
+
+class Rows(unittest.TestCase):
+    def setUp(self):
+        self.device = Device("blk", "disk", access=True, slot=5)
+        self.expect = Expect("identity", "identity")
+
+    def compare(self, data="ok 2 MiB read", **changes):
+        row = guest_log.parse_rows([ROW % data])[0]
+        for name, value in changes.items():
+            setattr(row, name, value)
+        return guest_expect.compare(self.device, self.expect, row)
+
+    def test_fields(self):
+        row, = guest_log.parse_rows(["noise", ROW % "fail: read: I/O error"])
+        self.assertEqual((row.dev, row.pci, row.driver, row.group, row.access),
+                         ("virtio3", "0000:00:05.0", "virtio_blk", "identity", "identity"))
+        self.assertEqual(row.features, ["ACCESS_PLATFORM", "VERSION_1"])
+        self.assertEqual(row.data, "fail: read: I/O error")
+
+    def test_as_expected(self):
+        self.assertEqual(self.compare(), [])
+
+    def test_each_difference_is_named(self):
+        for changes, text in (
+                (dict(access="physical"), "dma_access is physical, expected identity"),
+                (dict(group="DMA-FQ"), "IOMMU group is DMA-FQ, expected identity"),
+                (dict(driver="-"), "driver is -, expected virtio_blk"),
+                (dict(features=["VERSION_1"]), "ACCESS_PLATFORM not negotiated"),
+                (dict(features=["ACCESS_PLATFORM", "VERSION_1", "RING_PACKED"]),
+                 "RING_PACKED must not be negotiated"),
+                (dict(data="fail: differs"), "data check: fail: differs"),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(self.compare(**changes), ["disk: " + text])
+
+    def test_a_device_that_is_absent(self):
+        self.assertEqual(guest_expect.compare(self.device, self.expect, None),
+                         ["disk (0000:00:05.0): not in the guest"])
+
+    def test_a_device_too_many(self):
+        machine = Machine("intel", [])
+        problems = guest_expect.judge(machine, {}, guest_log.parse_rows([ROW % "ok"]))[2]
+        self.assertEqual(problems, ["virtio3 at 0000:00:05.0: a device that nothing was "
+                                    "expected of"])
+
+    def test_hostcheck_lines(self):
+        digest = "0123456789abcdef" * 4
+        self.assertEqual(guest_log.parse_hostchecks([
+            "HOSTCHECK disk 512 1024 " + digest,
+            "# [   12.5] vtest: HOSTCHECK vt9p0/a/b 0 7 " + digest,
+            "HOSTCHECK disk 512 1024 short", "nothing"]),
+            [("disk", 512, 1024, digest), ("vt9p0/a/b", 0, 7, digest)])
+
+
+class Machines(unittest.TestCase):
+    def test_slots_are_given_out_once(self):
+        machine = Machine("intel", [Device("blk", "a"), Device("blk", "b", slot=3),
+                                    Device("blk", "c"), Device("blk", "d", bus="bypass")])
+        self.assertEqual([d.pci() for d in machine.devices],
+                         ["0000:00:02.0", "0000:00:03.0", "0000:00:04.0", "0000:41:00.0"])
+
+    def test_the_same_id_twice_is_refused(self):
+        with self.assertRaises(report.Failure):
+            Machine("intel", [Device("blk", "a"), Device("net", "a")])
+
+    def test_properties_of_the_modes(self):
+        for mode, words in (("modern", ["disable-legacy=on", "disable-modern=off"]),
+                            ("legacy", ["disable-legacy=off", "disable-modern=on"]),
+                            ("transitional", ["disable-legacy=off", "disable-modern=off"])):
+            self.assertEqual(Device("blk", "a", mode=mode, slot=2).properties(),
+                             ["virtio-blk-pci", "id=a", "bus=pcie.0", "addr=0x2.0", *words])
+        self.assertEqual(
+            Device("net", "a", access=True, packed=True, slot=2).properties()[-2:],
+            ["iommu_platform=on", "packed=on"])
+
+    def test_a_command_on_the_kernels_command_line(self):
+        self.assertEqual(guest_vm.split_command(["sh", "-c", "echo hi"]), 'sh -c "echo hi"')
+        with self.assertRaises(report.Failure):
+            guest_vm.split_command(['echo "a b"'])
+
+    def test_contents_of_disks_are_the_same_each_time(self):
+        self.assertEqual(guest_vm.disk_contents("x"), guest_vm.disk_contents("x"))
+        self.assertNotEqual(guest_vm.disk_contents("x"), guest_vm.disk_contents("y"))
+
+    def test_host_finds_other_contents(self):
+        guest = guest_vm.Guest("t", "k", "i", Machine("none"))
+        with tempfile.TemporaryDirectory() as path:
+            guest.images["disk"] = path + "/disk"
+            guest.shares["tag"] = path
+            with open(path + "/disk", "wb") as image:
+                image.write(b"abcdef")
+            of_bc = "a4c5cd3eb5d0f2a9bd7a1c5a7ae0ae1b"
+            self.assertIn("other contents", guest._check_contents("disk", 1, 2, of_bc * 2))
+            of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            self.assertIsNone(guest._check_contents("disk", 0, 3, of_abc))
+            self.assertIsNone(guest._check_contents("tag/disk", 0, 3, of_abc))
+            self.assertIn("was not given", guest._check_contents("other", 0, 3, of_abc))
+            self.assertIn("was not given", guest._check_contents("tag/../x", 0, 3, of_abc))
+            self.assertIn("No such file", guest._check_contents("tag/none", 0, 3, of_abc))
+
+
+class Tables(unittest.TestCase):
+    def test_columns_line_up(self):
+        self.assertEqual(report.format_table(["a", "long"], [["x", 1], ["wide", "y"]]),
+                         ["a     long", "----  ----", "x     1", "wide  y"])
+
+    def test_no_colour_in_a_pipe(self):
+        self.assertEqual(report.colour("x", "red", io.StringIO()), "x")
+
+    def test_json_is_whole_or_as_it_was(self):
+        with tempfile.TemporaryDirectory() as path:
+            report.write_json(path + "/a.json", {"x": 1})
+            with self.assertRaises(TypeError):
+                report.write_json(path + "/a.json", {"x": object()})
+            with open(path + "/a.json", encoding="utf-8") as left:
+                self.assertEqual(left.read(), '{\n "x": 1\n}\n')
+
+
+class Feeding(unittest.TestCase):
+    def test_lines_are_put_together(self):
+        lines = []
+        buffered = [b"", lines.append]
+        for part in (b"one\r\ntw", b"o\n", b"three"):
+            guest_vm.Guest._feed(buffered, part)
+        self.assertEqual(lines, ["one", "two"])
+        self.assertEqual(buffered[0], b"three")
+
+    def test_progress_survives_threads(self):
+        progress = report.Progress(interval=0.01)
+        with progress:
+            workers = [threading.Thread(target=lambda n=n: (progress.begin(str(n)),
+                                                            progress.note(str(n), "x"),
+                                                            progress.end(str(n))))
+                       for n in range(20)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+        self.assertEqual(progress.active, {})
+
+
+if __name__ == "__main__":
+    unittest.main()
