@@ -358,9 +358,8 @@ EXPORT_SYMBOL_GPL(virtqueue_kick);
  * @len: bytes that the device wrote, never more than there was room for
  * @ctx: context of virtqueue_add_inbuf_ctx(), or NULL
  *
- * A device that claims to have written more than it was given is warned about
- * once and the claim cut down.  One that returns what it does not have breaks
- * the queue.
+ * A claim to have written more than there was room for is cut down: devices in
+ * use make it.  A device that returns what it does not have breaks the queue.
  *
  * Context: any, serialized by the driver.
  * Return: the token, NULL if there is nothing to reap or the queue is broken.
@@ -387,11 +386,9 @@ void *virtqueue_get_buf_ctx(struct virtqueue *_vq, unsigned int *len,
 		return NULL;
 	}
 	if (unlikely(written > state->in_len)) {
-		if (!vq->warned_len)
-			dev_warn_ratelimited(&_vq->vdev->dev,
-					     "%s: used length %u of %u cut down\n",
-					     _vq->name, written, state->in_len);
-		vq->warned_len = true;
+		dev_dbg_ratelimited(&_vq->vdev->dev,
+				    "%s: used length %u of %u cut down\n",
+				    _vq->name, written, state->in_len);
 		written = state->in_len;
 	}
 	*len = written;

@@ -186,7 +186,6 @@ struct vring_stats {
  * @may_reduce: a smaller ring than asked for is acceptable
  * @event_triggered: hint that an interrupt came, so that with event indexes
  *	none follows until callbacks are enabled again; racy by design
- * @warned_len: the device was told on for its used lengths
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
  * @free_head: first free descriptor id
  * @num_added: descriptors added since the last kick
@@ -212,7 +211,6 @@ struct vring_virtqueue {
 	bool own_ring;
 	bool may_reduce;
 	bool event_triggered;
-	bool warned_len;
 	bool bounce;
 	u16 free_head;
 	u16 num_added;

@@ -267,6 +267,7 @@ void shim_bug(const char *file, int line, const char *cond) __noreturn;
 #define dev_dbg(d, ...)			shim_log(SHIM_DEBUG, d, __VA_ARGS__)
 #define dev_err_ratelimited		dev_err
 #define dev_warn_ratelimited		dev_warn
+#define dev_dbg_ratelimited		dev_dbg
 #define shim_once(call) \
 	({ static bool _done; bool _first = !_done; _done = true; if (_first) call; })
 #define dev_err_once(d, ...)		shim_once(dev_err(d, __VA_ARGS__))
