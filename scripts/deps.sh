@@ -23,6 +23,7 @@ build   bc                   bc
 build   libelf-dev           /usr/include/gelf.h
 build   libssl-dev           /usr/include/openssl/ssl.h
 build   cpio                 cpio
+build   lz4                  lz4
 build   ccache               ccache
 build   rsync                rsync
 build   kmod                 depmod

@@ -104,7 +104,8 @@ copy_objects()
 	rm -rf "$obj.new"
 	cp -a "$1" "$obj.new"
 	rm -f "$obj.new/.state" "$obj.new/.sources" "$obj.new/.building"
-	find "$obj.new" -type f -print0 | xargs -0 touch -d "@$(date +%s)"
+	copied=$(date +%s)
+	find "$obj.new" -type f -print0 | xargs -0 touch -d "@$copied"
 	sleep 1
 	if [ $# -gt 1 ]; then
 		git -C "$src" diff --name-only --diff-filter=d "$2" |
@@ -119,6 +120,7 @@ is_built()	# whether the objects in $1/$2 are of the sources as they are
 {
 	[ -e "$1/$2/.sources" ] && [ "$(cat "$1/$2/.sources")" = "$(sources "$1")" ]
 }
+copied=
 if [ ! -e "$obj" ]; then
 	first_commit=$(git -C "$src" rev-list --max-parents=0 HEAD | tail -n 1)
 	if [ "$flavour" = modular ] && is_built "$src" build-ours; then
@@ -145,6 +147,11 @@ configure()
 	kmake tinyconfig
 	"$src/scripts/kconfig/merge_config.sh" -m -Q -O "$obj" "$obj/.config" "${fragments[@]}"
 	kmake olddefconfig
+	[ -n "$copied" ] || return 0
+	# Every object depends on objtool, which notices that it is in another
+	# place and builds itself again, from the same sources.
+	kmake prepare
+	touch -d "@$copied" "$obj/tools/objtool/objtool"
 }
 : >"$log"
 configure >>"$log" 2>&1 || { errors; die "configuring $name failed: see $log"; }
