@@ -151,7 +151,7 @@ configure()
 	# Every object depends on objtool, which notices that it is in another
 	# place and builds itself again, from the same sources.
 	kmake prepare
-	touch -d "@$copied" "$obj/tools/objtool/objtool"
+	find "$obj/tools" -type f -print0 | xargs -0 touch -d "@$copied"
 }
 : >"$log"
 configure >>"$log" 2>&1 || { errors; die "configuring $name failed: see $log"; }
