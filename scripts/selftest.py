@@ -3,11 +3,10 @@
 """usage: selftest.py [--no-build] [--list] [BOOT...]
 
 Run the kselftests of tools/testing/selftests/virtio inside guests: all of them
-on the release kernel, then where DMA goes for every policy that the command line
-can express, under each vIOMMU, and under the debug kernel.  Names of boots
-(--list) restrict the run to them; "modular", "debug" and "debug-strict", all of
-the tests on those kernels, run only when they are named.  QUICK=1 leaves out the debug kernel and all but the most
-telling policies.  build/BASE/selftest.json has every result; the
+on the release kernel, on the kernel with every checker, and with virtio as
+modules, then where DMA goes for every policy that the command line can express,
+under each vIOMMU.  Names of boots (--list) restrict the run to them.  QUICK=1
+leaves out the slow kernels and all but the most telling policies.  build/BASE/selftest.json has every result; the
 last line is "N passed, N failed, N skipped".
 """
 
@@ -62,7 +61,7 @@ def cases():
     return found
 
 
-def boots(quick, everything):
+def boots(quick):
     known, plan = cases(), []
 
     def add(name, kernel, iommu, case, full, timeout, extra=""):
@@ -73,8 +72,9 @@ def boots(quick, everything):
 
     # The slow ones first, so that the short ones fill what is left.
     if not quick:
-        add("debug-access", "debug", "intel", "default", False, 600)
-        add("debug-access-strict", "debug", "intel", "strict", False, 600)
+        add("debug", "debug", "intel", "default", True, 2400, "vtest.scale=10")
+        add("debug-strict", "debug", "intel", "strict", True, 2400, "vtest.scale=10")
+        add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
     add("ours", "ours", "intel", "default", True, 600)
     add("ours-strict", "ours", "intel", "strict", True, 600)
     for iommu in VIOMMUS:
@@ -83,10 +83,6 @@ def boots(quick, everything):
                 continue
             if iommu == "intel" or case in ELSEWHERE[iommu]:
                 add("%s-%s" % (iommu, case.replace("_", "-")), "ours", iommu, case, False, 300)
-    if everything:
-        add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
-        add("debug", "debug", "intel", "default", True, 2400, "vtest.scale=10")
-        add("debug-strict", "debug", "intel", "strict", True, 2400, "vtest.scale=10")
     return plan
 
 
@@ -167,8 +163,7 @@ def judge(result):
 def main():
     started = time.monotonic()
     words = [w for w in sys.argv[1:] if not w.startswith("--")]
-    plan = boots(bool(os.environ.get("QUICK")) and not words,
-                 bool(words) or "--list" in sys.argv)
+    plan = boots(bool(os.environ.get("QUICK")) and not words)
     if "--list" in sys.argv:
         for boot in plan:
             print("%-24s %-8s %-14s %s" % (boot.name, boot.kernel, boot.iommu, boot.append))
