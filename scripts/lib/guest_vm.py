@@ -124,9 +124,9 @@ PCI_NAMES = {
 @dataclass
 class Device:
     """A virtio PCI device.  mode: modern, transitional or legacy.  wire:
-    NAME.a or NAME.b, the two NICs that are connected to each other.  bus: pcie.0,
-    port (a root port of its own) or bypass (one on an expander bus that the IOMMU
-    leaves alone)."""
+    NAME.a or NAME.b, the two NICs that are connected to each other.  tap: a NIC
+    that takes TSO and whose packets are lost.  bus: pcie.0, port (a root port of
+    its own) or bypass (one on an expander bus that the IOMMU leaves alone)."""
     kind: str
     id: str
     access: bool = False
@@ -137,6 +137,7 @@ class Device:
     options: str = ""
     size: int = 64 * MIB
     wire: str = ""
+    tap: bool = False
     mac: str = ""
     ports: tuple = ()
     function: int = 0
@@ -184,13 +185,15 @@ class Device:
 
 @dataclass
 class Machine:
-    """iommu: none, intel, intel-caching, amd or virtio."""
+    """iommu: none, intel, intel-caching, amd or virtio.  icount: an instruction
+    takes a nanosecond of the guest's time, whatever the host does."""
     iommu: str = "intel"
     devices: list = field(default_factory=list)
     default_bus_bypass: bool = False
     extra: list = field(default_factory=list)
     smp: int = 2
     memory: str = "1G"
+    icount: bool = False
 
     def memory_bytes(self):
         return int(self.memory[:-1]) * MIB * (1024 if self.memory.endswith("G") else 1)
@@ -238,7 +241,9 @@ class Machine:
             machine += ",default-bus-bypass-iommu=on"
         if any(d.kind == "vhost-user-blk" for d in self.devices):
             machine += ",memory-backend=ram"
-        args = ["-M", machine, *accelerator(), "-cpu", "max", "-smp", str(self.smp),
+        cpu = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+               if self.icount else accelerator())
+        args = ["-M", machine, *cpu, "-cpu", "max", "-smp", str(self.smp),
                 "-m", self.memory, "-nodefaults", "-no-user-config", "-no-reboot",
                 "-display", "none"]
         if "memory-backend" in machine:
@@ -345,8 +350,9 @@ def kernel_image(flavour):
 
 
 def initramfs(flavour="plain"):
-    path = os.path.join(report.BUILD, "initramfs%s.cpio.gz"
-                        % ("-modular" if flavour == "modular" else ""))
+    path = os.path.join(report.BUILD, {
+        "plain": "initramfs.cpio.gz", "modular": "initramfs-modular.cpio.gz",
+        "bench": "initramfs-bench.cpio"}[flavour])
     if not os.path.exists(path):
         raise report.Failure("%s is missing: scripts/initramfs.sh %s packs it" % (path, flavour))
     return path
@@ -360,11 +366,40 @@ def split_command(command):
     return " ".join('"%s"' % w if re.search(r"\s", w) else w for w in command)
 
 
+def tap_missing():
+    """Why no tap device can be had here, or None."""
+    try:
+        process, tap = open_tap()
+    except report.Failure as error:
+        return str(error)
+    tap.close()
+    process.terminate()
+    process.wait()
+    return None
+
+
+def open_tap():
+    """(the process that keeps it, its file) of a new tap device."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen(  # pylint: disable=R1732
+            [sys.executable, os.path.join(os.path.dirname(__file__), "tap.py"),
+             str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+        answer, fds, _, _ = socket.recv_fds(ours, 1024, 1)
+    if not fds:
+        process.wait()
+        raise report.Failure("no tap device: %s" % (answer.decode() or "tap.py failed"))
+    return process, os.fdopen(fds[0], "rb", buffering=0)
+
+
 class Guest:
-    """One boot of one guest that runs one command."""
+    """One boot of one guest that runs one command.  serve: what the guest may
+    ask for beyond what every guest may, words with functions of the rest of the
+    request that return an answer."""
 
     def __init__(self, name, kernel, initrd, machine, append="", command=("true",),
-                 timeout=120, trace=(), progress=None, expect_exit=0):
+                 timeout=120, trace=(), progress=None, expect_exit=0, serve=None):
         self.name = name
         self.kernel = kernel
         self.initrd = initrd
@@ -375,6 +410,7 @@ class Guest:
         self.trace = list(trace)
         self.progress = progress
         self.expect_exit = expect_exit
+        self.serve = serve or {}
         self.result = Result(name)
         self.images = {}
         self.helpers = []
@@ -475,6 +511,11 @@ class Guest:
         elif device.kind == "net":
             if device.wire:
                 netdev = "socket,fd=%d" % self._wire(device.wire)
+            elif device.tap:
+                process, tap = open_tap()
+                self.helpers.append(process)
+                self.fds.append(tap)
+                netdev = "tap,fd=%d" % tap.fileno()
             else:
                 netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
             args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]
@@ -536,6 +577,10 @@ class Guest:
 
     # -- while it runs --
 
+    def trace_file(self):
+        """Where QEMU writes its trace; there once it has something to say."""
+        return os.path.join(self.dir, "trace")
+
     def _run(self):
         result = self.result
         try:
@@ -551,11 +596,10 @@ class Guest:
         control, number = self._socketpair()
         args += ["-chardev", "socket,id=qmp,fd=%d" % number, "-mon", "chardev=qmp,mode=control"]
         self.qmp, self.control = Qmp(control), second
-        trace = os.path.join(self.dir, "trace")
         for event in [*FAULT_EVENTS, *self.trace]:
             if event in trace_events() or "*" in event:
                 args += ["-trace", event]
-        args += ["-D", trace]
+        args += ["-D", self.trace_file()]
         stderr = os.path.join(self.dir, "stderr")
         self.log.write("# %s\n" % shlex.join(args))
 
@@ -574,7 +618,7 @@ class Guest:
         if timed_out:
             result.problems.append("timed out after %d s, last line: %s"
                                    % (self.timeout, self.last))
-        self._judge(stderr, trace, timed_out)
+        self._judge(stderr, self.trace_file(), timed_out)
 
     def _end(self, qemu):
         try:
@@ -735,6 +779,8 @@ class Guest:
             return "moved"
         if word == "balloon":
             return self._balloon()
+        if word in self.serve:
+            return self.serve[word](rest)
         raise report.Failure("the host knows no request %r" % word)
 
     def _balloon(self):
