@@ -40,7 +40,9 @@ unit    libc6-dev            /usr/include/stdio.h
 unit    make                 make
 fuzz    clang                clang
 fuzz    clang-runtime        is_clang_runtime
-plot    gnuplot-nox          gnuplot
+bench   fio                  fio
+bench   gnuplot-nox          gnuplot
+bench   binutils             strip
 deb     debhelper            dh_listpackages
 deb     dpkg-dev             dpkg-buildpackage
 deb     dwarves              pahole
@@ -60,7 +62,7 @@ groups_of()
 	tree)	echo tree ;;
 	kernel)	echo tree build ;;
 	run)	echo tree build guest ;;
-	bench)	echo tree build guest plot ;;
+	bench)	echo tree build guest bench ;;
 	check)	echo tree build check docs ;;
 	docs)	echo tree docs ;;
 	unit)	echo tree unit ;;

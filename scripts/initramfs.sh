@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/initramfs.sh [plain|modular]
+# usage: scripts/initramfs.sh [plain|modular|bench]
 # Pack the guest's root file system: busybox, the scripts of scripts/guest, the
 # kernel's own kselftest runner with our tests, and with "modular" the modules
-# of that kernel.  Result: build/BASE/initramfs.cpio.gz or
-# initramfs-modular.cpio.gz, the same bytes from the same input.
+# of that kernel; or, with "bench", what make bench measures with in place of
+# the tests.  Result: build/BASE/initramfs.cpio.gz, initramfs-modular.cpio.gz
+# or initramfs-bench.cpio, the same bytes from the same input.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,8 @@ flavour=${1:-plain}
 case $flavour in
 plain)		image=$out/initramfs.cpio.gz ;;
 modular)	image=$out/initramfs-modular.cpio.gz ;;
+# Not compressed: it is large, and a guest is slow to unpack it.
+bench)		image=$out/initramfs-bench.cpio ;;
 *)		sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
 esac
 
@@ -41,14 +44,22 @@ done
 rm "$root/bin/timeout"
 cp scripts/guest/init "$root/init"
 cp scripts/guest/hostreq scripts/guest/virtio-table scripts/guest/timeout \
-	scripts/guest/vfio-beside scripts/guest/dd-bench "$root/usr/bin/"
-gcc -static -O2 -Wall -Werror -o "$root/usr/bin/vfio-isolated" scripts/guest/vfio-isolated.c ||
-	die "scripts/guest/vfio-isolated.c does not build"
+	scripts/guest/vfio-beside "$root/usr/bin/"
+
+# program NAME FLAGS...: a static one from scripts/guest/NAME.c.
+program()
+{
+	name=$1
+	shift
+	gcc -static -O2 -Wall -Werror -D_GNU_SOURCE -o "$root/usr/bin/$name" \
+		"scripts/guest/$name.c" "$@" || die "scripts/guest/$name.c does not build"
+}
+program vfio-isolated
 echo root:x:0:0:root:/:/bin/sh >"$root/etc/passwd"
 echo root:x:0: >"$root/etc/group"
 
 # The tests, built and installed by the kernel's own rules.
-if [ -d "$tree/tools/testing/selftests/virtio" ]; then
+if [ "$flavour" != bench ] && [ -d "$tree/tools/testing/selftests/virtio" ]; then
 	log=$out/logs/build-selftests.log
 	objects=$out/selftests
 	make -s -C "$tree/tools/testing/selftests" TARGETS=virtio O="$objects" \
@@ -74,10 +85,34 @@ if [ "$flavour" = modular ]; then
 	find "$root/lib/modules" \( -name build -o -name source \) -type l -exec rm {} +
 fi
 
+if [ "$flavour" = bench ]; then
+	tests=tools/testing/selftests/virtio
+	cp scripts/guest/bench scripts/guest/dd-bench "$root/usr/bin/"
+	program blk-load
+	program net-bench -I$tests $tests/vtest.c $tests/vtest_net.c
+	mkdir "$root/usr/lib/bench" "$root/lib64"
+	for kernel in ours stock; do
+		module=$out/bench/vring_bench-$kernel.ko
+		[ -e "$module" ] || die "$module is missing: run scripts/bench-module.sh $kernel"
+		cp "$module" "$root/usr/lib/bench/"
+	done
+	# fio comes as the distribution has it, with all the libraries it asks for.
+	fio=$(command -v fio) || die "fio is missing: apt-get install fio"
+	cp -L "$fio" "$root/usr/bin/fio"
+	ldd "$fio" | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// { print $1 }' |
+		while read -r library; do
+			mkdir -p "$root/${library%/*}"
+			cp -L "$library" "$root$library"
+		done
+	gcc -shared -fPIC -O2 -Wall -Werror -o "$root/usr/lib/fio-shm.so" \
+		scripts/guest/fio-shm.c || die "scripts/guest/fio-shm.c does not build"
+fi
+
 find "$root" -exec touch -h -d @0 {} +
 chmod -R u+rwX,go+rX,go-w "$root"
 (cd "$root" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort |
-	cpio --quiet --reproducible -o -H newc -R 0:0) | gzip -n -1 >"$image.$$"
+	cpio --quiet --reproducible -o -H newc -R 0:0) |
+	case $image in *.gz) gzip -n -1 ;; *) cat ;; esac >"$image.$$"
 if [ -e "$image" ] && cmp -s "$image" "$image.$$"; then
 	exit 0
 fi
