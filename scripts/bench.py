@@ -1,157 +1,200 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: bench.py [--no-build]
+"""usage: bench.py [--no-build] [--only=time|count|instructions]...
 
-Time 20,000 direct reads of 4 KiB from virtio-blk with ACCESS_PLATFORM behind
-intel-iommu, ours and stock by turns, in three modes: default, iommu=pt, and
-iommu=on iommu.strict=1.  Then count, in boots of their own, the IOTLB
-invalidations that QEMU sees for a request.  What counts is the ratio of the two
-kernels in one run: the machine decides the seconds.  QUICK=1 measures less.
-build/BASE/bench.json has all of it, bench.svg a plot if gnuplot is there.
+Measure ours and stock side by side, in one run, with one QEMU, boots by turns.
+Every figure is a median with its spread, or a count.
+
+  time          virtio-blk with fio (4 KiB at random, depth 1 and 32; 512 KiB and
+                1 MiB in sequence; read and write), virtio-net between two NICs
+                (a TCP stream; request and response), and 20,000 reads with dd:
+                time, throughput and CPU time of the guest per request.
+  count         in a separate part of the first boot of each row: map and unmap
+                calls, IOTLB invalidations and misses, descriptors per request.
+  instructions  of an add and a get, on a clock that counts them.
+
+Rows are vIOMMU x kernel x mode.  Each boot costs time, so not all are measured
+alike: behind intel-iommu default, pt and strict are timed in all cells, three
+boots each, lazy for ours in one (stock's default is lazy); behind amd-iommu and
+virtio-iommu stock's pt and strict and ours' default and strict are, in the cells
+that the acceptance names, two boots each, and the other modes are counted only.
+Without a translating IOMMU there is nothing to map for the IOMMU driver (maps,
+unmaps), though the ring still calls the DMA API (dma maps).  In a table "spread"
+is the least and the largest of all runs.  Behind amd-iommu a map invalidates,
+too, and nothing is lazy; virtio-iommu sends each unmap at once, and makes calls
+of the DMA API of its own, which is why those are left out there.
+
+Packets sent are counted on a NIC behind a tap in a network namespace of its own,
+the only back end that takes TSO; without /dev/net/tun they are left out.
+QUICK=1 boots everything once and leaves cells and modes out (scripts/lib/
+bench_plan.py has the rows).
+
+Results: build/BASE/bench.json, bench-time.svg, bench-requests.svg,
+bench-instructions.svg.
 """
 
 import os
-import re
-import shutil
-import statistics
-import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True
 
-from lib import guest_expect, guest_vm, report                   # noqa: E402
-from lib.guest_vm import Device, Machine                         # noqa: E402
+from lib import bench_figures, bench_guest, bench_plan, bench_plot      # noqa: E402
+from lib import guest_expect, guest_vm, report                          # noqa: E402
 
-KERNELS = ("ours", "stock")
-MODES = {"default": "", "iommu=pt": "iommu=pt", "strict": "iommu=on iommu.strict=1"}
-STOCK_STRICT = "iommu.strict=1"     # stock translates unasked and knows no iommu=on
+PARTS = ("time", "count", "instructions")
 
 
-def append_for(kernel, mode):
-    return STOCK_STRICT if (kernel, mode) == ("stock", "strict") else MODES[mode]
+def build():
+    """The kernels, the module for each of them, and what the guest starts with."""
+    guest_expect.build(
+        ["kernel.sh", "ours"], ["kernel.sh", "stock"], ["bench-module.sh", "ours"],
+        ["bench-module.sh", "stock"], ["initramfs.sh", "bench"])
 
 
-def guest(name, kernel, mode, command, progress):
-    machine = Machine("intel", [Device("blk", "bench", access=True, size=128 * guest_vm.MIB)])
-    reason = machine.missing()
-    if reason:
-        raise report.Failure(reason)
-    return guest_vm.Guest("bench-%s-%s-%s" % (name, kernel, mode.replace("=", "-")),
-                          guest_vm.kernel_image(kernel), guest_vm.initramfs(), machine,
-                          append_for(kernel, mode), command, 600, progress=progress)
+class Run:
+    """The figures of a run as they come in."""
+
+    def __init__(self, quick, parts, progress):
+        self.quick = quick
+        self.parts = parts
+        self.progress = progress
+        self.timed = {}         # (iommu, kernel, mode, cell): [Timed]
+        self.dd = {}            # (kernel, mode): [seconds]
+        self.counted = {}       # (iommu, kernel, mode, cell): figures a request
+        self.instructions = {}  # (mode, layout, segments): {kernel: case}
+        self.reads = 5000 if quick else 20000
+        self.tap = guest_vm.tap_missing()
+        if self.tap:
+            progress.line("bench: packets sent are not counted: %s" % self.tap)
+
+    def steps(self, row, turn):
+        """What one boot of a row is to do."""
+        steps = []
+        if "time" in self.parts and turn < row.boots:
+            if row.dd:
+                steps.append("dd:%d:%d" % (1, self.reads))
+            if row.cells:
+                steps.append("time:%d:2:%s" % (300 if self.quick else 350, ",".join(row.cells)))
+        if "count" in self.parts and turn == 0:
+            steps += ["count:%s:%d" % one for one in row.counts
+                      if not (self.tap and one[0].startswith("send"))]
+        return steps
+
+    def boot(self, row, turn):
+        """One boot of a row, if there is anything for it to do."""
+        steps = self.steps(row, turn)
+        if not steps:
+            return
+        found = bench_guest.measure(row, turn, steps, not self.tap, self.progress)
+        for one in found.timed:
+            self.timed.setdefault((row.iommu, row.kernel, row.mode, one.cell), []).append(one)
+        if found.dd:
+            self.dd.setdefault((row.kernel, row.mode), []).extend(found.dd)
+        for cell, counts in found.counts.items():
+            self.counted[row.iommu, row.kernel, row.mode, cell] = \
+                bench_figures.per_request(counts)
+        self.progress.line("bench: %s, %s, %s, boot %d: %s" % (
+            bench_plan.IOMMU_NAMES[row.iommu], row.kernel, row.mode, turn + 1, ", ".join(
+                ["dd %.2f s" % s for s in found.dd] +
+                ["%d runs timed" % len(found.timed)] * bool(found.timed) +
+                ["%d kinds of request counted" % len(found.counts)] * bool(found.counts))))
+
+    def all_rows(self):
+        """Every row, one boot after the other, each kernel first as often."""
+        rows = bench_plan.rows(self.quick)
+        for iommu in bench_plan.IOMMUS:
+            mine = [row for row in rows if row.iommu == iommu]
+            for turn in range(max(row.boots for row in mine)):
+                for row in mine if turn % 2 == 0 else mine[::-1]:
+                    self.boot(row, turn)
+
+    def all_instructions(self):
+        """Two boots at a time: what is counted does not mind."""
+        found = []
+        boots = bench_guest.instructions([row[:2] for row in bench_plan.INSTRUCTIONS],
+                                         self.progress)
+        for (kernel, mode, access, plain), cases in zip(bench_plan.INSTRUCTIONS, boots):
+            for case in cases:
+                name = access if case["access"] else plain
+                if name:
+                    found.append((kernel, name, case))
+            self.progress.line("bench: instructions, %s, %s: %d cases"
+                               % (kernel, mode, len(cases)))
+        self.instructions = bench_figures.gather_instructions(found)
 
 
-def boot(one):
-    """Boot alone, for nothing else may compete with what is measured."""
-    result = one.boot()
-    if result.problems:
-        raise report.Failure("%s: %s (log: %s)" % (one.name, result.problems[0], result.log))
-    return result
+def nested(figures, names):
+    """Rows of JSON: a dictionary's key spelled out beside its value."""
+    return [{**dict(zip(names, key)), **value} for key, value in figures.items()]
 
 
-def seconds_of(result):
-    found = [float(m.group(1)) for m in
-             (re.match(r"bench: seconds ([\d.]+)", line) for line in result.output) if m]
-    if not found:
-        raise report.Failure("%s: dd reported no time (log: %s)" % (result.name, result.log))
-    return found
+def print_tables(lines, timed, counted, cases):
+    for title, (header, rows) in (
+            ("Time per request", bench_figures.timed_table(timed)),
+            ("Per request, counted", bench_figures.counted_table(counted)),
+            ("Instructions per add and get (behind intel-iommu)",
+             bench_figures.instruction_table(cases)),
+            ("In short", bench_figures.headline_table(lines))):
+        if rows:
+            report.say()
+            report.say(title)
+            for line in report.format_table(header, rows):
+                report.say(line)
 
 
-def invalidations(result):
-    """(IOTLB invalidations, requests) that QEMU's trace has."""
-    inv = sum("vtd_inv_desc_iotlb_" in line for line in result.trace)
-    requests = sum("virtqueue_fill " in line for line in result.trace)
-    if not requests:
-        raise report.Failure("%s: QEMU traced no request (log: %s)" % (result.name, result.log))
-    return inv, requests
-
-
-def plot(values):
-    """Bars of the medians with their spread; says so if it cannot."""
-    if not shutil.which("gnuplot"):
-        report.say("no plot: gnuplot is missing (apt-get install gnuplot-nox)")
-        return
-    data = "\n".join("%s %s" % (mode, " ".join(
-        "%f %f %f" % (values[mode][k]["median"], values[mode][k]["min"], values[mode][k]["max"])
-        for k in KERNELS)) for mode in values)
-    script = """set terminal svg size 640,400
-set output '%s/bench.svg'
-set style data histogram
-set style histogram errorbars gap 2 lw 1
-set style fill solid 0.6
-set yrange [0:*]
-set ylabel 'seconds, median and spread'
-set title '%d direct 4 KiB reads, virtio-blk with ACCESS\\_PLATFORM'
-$data << EOD
-%s
-EOD
-plot $data using 2:3:4:xtic(1) title 'ours', '' using 5:6:7 title 'stock'
-""" % (report.BUILD, values["default"]["count"], data)
-    done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise report.Failure("gnuplot: " + done.stderr.strip().splitlines()[0])
-    report.say("plot: %s/bench.svg" % report.BUILD)
+def options(words):
+    """(whether to build, the parts to measure), or None if they are wrong."""
+    parts, to_build = [], True
+    for word in words:
+        if word == "--no-build":
+            to_build = False
+        elif word.startswith("--only=") and word[7:] in PARTS:
+            parts.append(word[7:])
+        else:
+            return None
+    return to_build, parts or PARTS
 
 
 def main():
-    if sys.argv[1:] not in ([], ["--no-build"]):
+    chosen = options(sys.argv[1:])
+    if not chosen:
         print(__doc__.strip(), file=sys.stderr)
         return 2
     started = time.monotonic()
-    guest_vm.qemu_version()
-    if not sys.argv[1:]:
-        guest_expect.build(["kernel.sh", "ours"], ["kernel.sh", "stock"], ["initramfs.sh"])
     quick = bool(os.environ.get("QUICK"))
-    count, runs, boots = (5000, 2, 1) if quick else (20000, 3, 3)
-
-    times = {(mode, kernel): [] for mode in MODES for kernel in KERNELS}
-    counted = {}
+    version = guest_vm.qemu_version()
+    if chosen[0]:
+        build()
+    for iommu in bench_plan.IOMMUS:
+        reason = bench_guest.machine(iommu, False).missing()
+        if reason:
+            raise report.Failure(reason)
+    measuring = time.monotonic()
     with report.Progress() as progress:
-        for turn in range(boots):
-            for mode in MODES:
-                # By turns, each going first as often as the other.
-                for kernel in KERNELS if turn % 2 == 0 else KERNELS[::-1]:
-                    one = guest("time%d" % turn, kernel, mode,
-                                ["dd-bench", "time", str(runs), str(count)], progress)
-                    found = seconds_of(boot(one))
-                    times[mode, kernel] += found
-                    progress.line("bench: %s, %s, boot %d of %d: %s s" % (
-                        mode, kernel, turn + 1, boots, " ".join("%.2f" % s for s in found)))
-        for mode in MODES:
-            for kernel in KERNELS:
-                one = guest("count", kernel, mode, ["dd-bench", "count", "2000"], progress)
-                counted[mode, kernel] = invalidations(boot(one))
+        run = Run(quick, chosen[1], progress)
+        run.all_rows()
+        if "instructions" in chosen[1]:
+            run.all_instructions()
 
-    values, table = {}, []
-    for mode in MODES:
-        values[mode] = {"count": count}
-        for kernel in KERNELS:
-            found = sorted(times[mode, kernel])
-            inv, requests = counted[mode, kernel]
-            values[mode][kernel] = {
-                "append": append_for(kernel, mode), "seconds": times[mode, kernel],
-                "median": statistics.median(found), "min": found[0], "max": found[-1],
-                "iotlb_invalidations": inv, "requests": requests}
-        ours, stock = values[mode]["ours"], values[mode]["stock"]
-        values[mode]["ratio"] = ours["median"] / stock["median"]
-        cells = [mode]
-        for one in (ours, stock):
-            cells += ["%.3f" % one["median"], "%.2f-%.2f" % (one["min"], one["max"]),
-                      "%.2f" % (one["iotlb_invalidations"] / one["requests"])]
-        table.append(cells + ["%.3f" % values[mode]["ratio"]])
-    report.say()
-    report.say("%d direct 4 KiB reads, %d boots of each with %d runs" % (count, boots, runs))
-    for line in report.format_table(
-            ["mode", "ours s", "spread", "inval/req", "stock s", "spread", "inval/req",
-             "ours/stock"], table):
-        report.say(line)
+    timed = {key: bench_figures.summarise(runs) for key, runs in run.timed.items()}
+    dd = {key: bench_figures.spread(seconds) for key, seconds in run.dd.items()}
+    bench_figures.add_descriptors(run.counted)
+    lines = bench_figures.headlines(timed, run.counted, dd)
+    print_tables(lines, timed, run.counted, run.instructions)
     report.write_json(report.BUILD + "/bench.json", {
-        "modes": values, "boots": boots, "runs": runs, "quick": quick,
-        "qemu": ".".join(map(str, guest_vm.qemu_version())),
+        "quick": quick, "qemu": ".".join(map(str, version)), "acceptance": lines,
+        "append": {"%s, %s" % key: value for key, value in bench_plan.APPEND.items()},
+        "time": nested(timed, ("iommu", "kernel", "mode", "cell")),
+        "dd": {"reads": run.reads, "block": 4096,
+               "seconds": nested(dd, ("kernel", "mode"))},
+        "count": nested(run.counted, ("iommu", "kernel", "mode", "cell")),
+        "instructions": nested(run.instructions, ("mode", "layout", "segments")),
         "seconds": round(time.monotonic() - started, 1)})
-    plot(values)
-    report.say("bench: %.0f s" % (time.monotonic() - started))
+    for path in bench_plot.plot_all(timed, run.counted, run.instructions):
+        report.say("plot: " + path)
+    report.say("bench: %.0f s, %.0f s of them measuring" % (
+        time.monotonic() - started, time.monotonic() - measuring))
     return 0
 
 
