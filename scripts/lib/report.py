@@ -135,6 +135,9 @@ class Progress:
 def main_guard(main):
     """Run main(); an error is one line on stderr, an interrupt is quiet."""
     def interrupt(*_):
+        # timeout(1) signals the process, then its group: once is enough, and
+        # twice would cut off the end of guests that the first has begun.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
