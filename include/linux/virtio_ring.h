@@ -104,6 +104,8 @@ struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 				      const char *name);
 void vring_del_virtqueue(struct virtqueue *vq);
 
+void virtqueue_set_max_seg_size(struct virtqueue *vq, unsigned int size);
+
 void vring_transport_features(struct virtio_device *vdev);
 irqreturn_t vring_interrupt(int irq, void *vq);
 u32 vring_notification_data(struct virtqueue *vq);

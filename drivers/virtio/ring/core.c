@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The core of virtio_ring: what drivers and transports call, the life of a
- * virtqueue, its free list and the requests in flight.  How a request looks to
- * the device is split.c's and packed.c's business, where it is mapped dma.c's.
+ * The core of virtio_ring: what drivers and transports call, the free list and
+ * the requests in flight.  How a request looks to the device is split.c's and
+ * packed.c's business, where it is mapped dma.c's, how a queue comes and goes
+ * queue.c's.
  */
 #include <linux/align.h>
 #include <linux/device.h>
 #include <linux/export.h>
 #include <linux/interrupt.h>
-#include <linux/irqflags.h>
-#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -17,10 +16,7 @@
 
 #include "ring.h"
 
-/* Calls the function of the queue's layout: a branch, not a pointer. */
-#define vring_layout(vq, func, ...)					\
-	((vq)->packed ? vring_packed_##func(__VA_ARGS__) :		\
-			vring_split_##func(__VA_ARGS__))
+#include <trace/events/virtio_ring.h>
 
 /**
  * vring_break - stop using a queue whose device broke the rules
@@ -50,23 +46,23 @@ void vring_break(struct vring_virtqueue *vq, const char *fmt, ...)
 	va_end(args);
 }
 
-static struct vring_indirect *vring_alloc_indirect(u32 num, gfp_t gfp)
+static struct vring_indirect *vring_alloc_indirect(u32 descs, u32 segs, gfp_t gfp)
 {
 	struct vring_indirect *ind;
-	size_t segs, len;
+	size_t head, len;
 
 	/* The table is addressed through the linear mapping. */
 	gfp &= ~__GFP_HIGHMEM;
 
 	/* Virtio 1.2 section 2.7.5.3 wants no alignment; 16 is what rings have. */
-	segs = ALIGN(struct_size(ind, segs, num), sizeof(struct vring_desc));
-	len = array_size(num, sizeof(struct vring_desc));
-	ind = kmalloc(size_add(segs, len), gfp);
+	head = ALIGN(struct_size(ind, segs, segs), sizeof(struct vring_desc));
+	len = array_size(descs, sizeof(struct vring_desc));
+	ind = kmalloc(size_add(head, len), gfp);
 	if (!ind)
 		return NULL;
-	ind->num = num;
+	ind->num = segs;
 	ind->len = len;
-	ind->table = (void *)ind + segs;
+	ind->table = (void *)ind + head;
 	return ind;
 }
 
@@ -78,27 +74,34 @@ static void vring_free_indirect(struct vring_virtqueue *vq,
 	kfree(ind);
 }
 
-/* Map a request into an indirect table; NULL if it has to go without one. */
+/*
+ * Map a request into an indirect table of its own.  Returns NULL if it has to
+ * go without one: there is no memory (*err is 0) or it cannot be mapped.
+ */
 static struct vring_indirect *
 vring_prepare_indirect(struct vring_virtqueue *vq, struct vring_request *req,
 		       struct scatterlist *sgs[], unsigned int out_sgs,
 		       unsigned int in_sgs, gfp_t gfp, int *err)
 {
-	struct vring_indirect *ind = vring_alloc_indirect(req->num, gfp);
+	struct vring_indirect *ind;
 
+	ind = vring_alloc_indirect(req->num, req->num, gfp);
 	if (unlikely(!ind))
 		return NULL;
 
 	req->segs = ind->segs;
-	req->first = 0;
+	req->linear = true;
 	*err = vring_dma_map(vq, req, sgs, out_sgs, in_sgs);
 	if (unlikely(*err))
 		goto err_free;
 
-	vring_layout(vq, fill_table, vq, ind);
+	vring_layout(vq, fill_table, vq, ind->table, ind->segs, req->num);
 	*err = vring_dma_map_table(vq, ind);
 	if (unlikely(*err))
 		goto err_unmap;
+	req->table = ind->addr;
+	req->table_len = ind->len;
+	req->undo = VRING_UNDO_INDIRECT;
 	return ind;
 
 err_unmap:
@@ -106,6 +109,38 @@ err_unmap:
 err_free:
 	kfree(ind);
 	return NULL;
+}
+
+/*
+ * Put a mapped request into an indirect table, one that is there already or one
+ * of its own.  Without memory for one it goes without.
+ */
+static struct vring_indirect *vring_add_table(struct vring_virtqueue *vq,
+					      struct vring_request *req,
+					      gfp_t gfp)
+{
+	struct vring_indirect *ind;
+	void *table;
+
+	table = vring_cell_table(vq, req);
+	if (likely(table)) {
+		vring_layout(vq, fill_table, vq, table, req->segs, req->num);
+		vring_dma_give_cell(vq, req->table, req->table_len, false);
+		return NULL;
+	}
+
+	ind = vring_alloc_indirect(req->num, 0, gfp);
+	if (unlikely(!ind))
+		return NULL;
+	vring_layout(vq, fill_table, vq, ind->table, req->segs, req->num);
+	if (unlikely(vring_dma_map_table(vq, ind))) {
+		kfree(ind);
+		return NULL;
+	}
+	req->table = ind->addr;
+	req->table_len = ind->len;
+	req->undo |= VRING_UNDO_INDIRECT;
+	return ind;
 }
 
 /* No room.  Devices that are slow to look have been prodded here since 2007. */
@@ -116,15 +151,26 @@ static int vring_no_space(struct vring_virtqueue *vq, unsigned int out_sgs)
 	return -ENOSPC;
 }
 
+static void vring_undo(struct vring_virtqueue *vq, u16 id, u8 undo,
+		       struct vring_indirect *ind, u32 num, bool discard)
+{
+	if (undo & VRING_UNDO_XFER)
+		vring_cell_unmap(vq, id, discard);
+	if (undo & VRING_UNDO_INDIRECT)
+		vring_free_indirect(vq, ind, discard);
+	if (undo & VRING_UNDO_SEGS)
+		vring_dma_unmap(vq, vq->ring.segs, id, num, discard);
+}
+
 static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			 unsigned int total_sg, unsigned int out_sgs,
 			 unsigned int in_sgs, void *data, void *ctx, gfp_t gfp)
 {
-	struct vring_request req = { .num = total_sg };
+	struct vring_request req = { .id = vq->free_head, .num = total_sg };
 	struct vring_indirect *ind = NULL;
-	u16 id = vq->free_head, used, last;
 	struct vring_state *state;
-	int err = 0;
+	u16 used, last, i;
+	int err;
 
 	if (unlikely(READ_ONCE(vq->broken)))
 		return -EIO;
@@ -133,48 +179,75 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 		return -EINVAL;
 	if (unlikely(!vq->vq.num_free))
 		return vring_no_space(vq, out_sgs);
-
-	if (vq->indirect && total_sg > 1) {
-		ind = vring_prepare_indirect(vq, &req, sgs, out_sgs, in_sgs,
-					     gfp, &err);
-		if (unlikely(err))
-			return err;
-	}
-
-	if (ind) {
-		used = 1;
-		last = id;
-	} else {
+	if (!vq->indirect) {
 		if (unlikely(total_sg > vq->ring.num))
-			return vq->indirect ? -ENOMEM : -EINVAL;
+			return -EINVAL;
 		if (unlikely(total_sg > vq->vq.num_free))
 			return vring_no_space(vq, out_sgs);
-		req.segs = vq->ring.segs;
-		req.first = id;
-		err = vring_dma_map(vq, &req, sgs, out_sgs, in_sgs);
-		if (unlikely(err))
-			return err;
-		used = total_sg;
-		last = req.last;
 	}
 
-	state = &vq->ring.state[id];
-	state->data = data;
-	if (vq->indirect)
-		state->indirect = ind;
+	if (vq->mapping == VRING_MAP_ONLY)
+		err = total_sg == 1 ?
+		      vring_dma_map_single(vq, &req, sgs[0], in_sgs) :
+		      vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
+	else if (vq->mapping == VRING_MAP_CELLS)
+		err = vring_cell_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
 	else
-		state->ctx = ctx;
+		err = -EAGAIN;
+
+	if (likely(!err)) {
+		if (vq->indirect && req.num > 1)
+			ind = vring_add_table(vq, &req, gfp);
+	} else if (err == -EAGAIN) {
+		err = 0;
+		if (vq->indirect && total_sg > 1)
+			ind = vring_prepare_indirect(vq, &req, sgs, out_sgs,
+						     in_sgs, gfp, &err);
+	}
+	if (unlikely(err))
+		return err;
+
+	used = 1;
+	last = req.id;
+	if (!req.table_len && (req.num > 1 || !req.linear)) {
+		err = 0;
+		/* With memory for a table it would have fitted. */
+		if (unlikely(req.num > vq->ring.num))
+			err = -ENOMEM;
+		else if (unlikely(req.num > vq->vq.num_free))
+			err = vring_no_space(vq, out_sgs);
+		if (unlikely(err)) {
+			vring_undo(vq, req.id, req.undo, ind, 0, false);
+			return err;
+		}
+		if (!req.linear) {
+			req.segs = vq->ring.segs;
+			err = vring_dma_map(vq, &req, sgs, out_sgs, in_sgs);
+			if (unlikely(err))
+				return err;
+		}
+		for (used = req.num, i = 1; i < used; i++)
+			last = vq->ring.segs[last].next;
+	}
+
+	state = &vq->ring.state[req.id];
+	state->data = data;
+	/* A queue with contexts has no tables. */
+	state->ctx = ind ? (void *)ind : ctx;
 	state->in_len = req.in_len;
 	state->num = used;
 	state->last = last;
+	state->segs = req.num;
+	state->undo = req.undo;
 	vq->free_head = vq->ring.segs[last].next;
 	vq->vq.num_free -= used;
 
-	vring_layout(vq, publish, vq, id, &req, ind);
+	trace_virtio_ring_map(&vq->vq, req.num, req.in_len, !!req.table_len);
+	vring_layout(vq, publish, vq, &req);
 
 	vq->stats.requests++;
-	vq->stats.descriptors += ind ? total_sg + 1 : total_sg;
-	vq->stats.indirect_tables += !!ind;
+	vq->stats.descriptors += req.table_len ? req.num + 1 : req.num;
+	vq->stats.indirect_tables += !!req.table_len;
 
 	vq->num_added += vq->packed ? used : 1;
 	/* The count must not wrap before a driver that rarely kicks does. */
@@ -183,25 +256,75 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 	return 0;
 }
 
-/* Take a request out of the ring: unmap it and put its ids on the free list. */
-static void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx,
-			  bool discard)
+static __always_inline void __vring_release(struct vring_virtqueue *vq,
+					    struct vring_state *state, u16 id,
+					    void **ctx, bool discard)
 {
-	struct vring_state *state = &vq->ring.state[id];
-
-	if (vq->indirect && state->indirect) {
-		vring_free_indirect(vq, state->indirect, discard);
-	} else {
-		vring_dma_unmap(vq, vq->ring.segs, id, state->num, discard);
-		if (ctx && !vq->indirect)
-			*ctx = state->ctx;
-	}
+	trace_virtio_ring_unmap(&vq->vq, state->segs);
+	if (state->undo)
+		vring_undo(vq, id, state->undo, state->indirect, state->segs,
+			   discard);
+	if (ctx && !vq->indirect)
+		*ctx = state->ctx;
 
 	state->data = NULL;
-	state->ctx = NULL;
+	vq->vq.num_free += state->num;
+	/* What is used in order is free in order: the links stay as they are. */
+	if (vq->in_order)
+		return;
 	vq->ring.segs[state->last].next = vq->free_head;
 	vq->free_head = id;
-	vq->vq.num_free += state->num;
+}
+
+/**
+ * vring_release - take a request out of the ring
+ * @vq: the virtqueue
+ * @id: id of its first descriptor
+ * @ctx: where to put its context, or NULL
+ * @discard: nobody wants what the device wrote; do not touch the buffers
+ *
+ * Undoes what was mapped and puts its ids on the free list.
+ */
+void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx, bool discard)
+{
+	__vring_release(vq, &vq->ring.state[id], id, ctx, discard);
+}
+
+/*
+ * With VIRTIO_F_IN_ORDER a used entry or descriptor stands for all requests up
+ * to the one that it names, virtio 1.2 sections 2.7.9 and 2.8.9.  Those before
+ * it count as used in full.
+ */
+static bool vring_get_used_in_order(struct vring_virtqueue *vq, u32 *id,
+				    u32 *len)
+{
+	u32 last;
+
+	if (!vq->in_batch) {
+		if (!vring_layout(vq, get_used, vq, &last, &vq->batch_len))
+			return false;
+		if (unlikely(!vq->ring.state[last].data)) {
+			vring_break(vq, "used id %u is not in flight", last);
+			return false;
+		}
+		vq->batch_last = last;
+		/* Pairs with READ_ONCE() in vring_batch_left(). */
+		WRITE_ONCE(vq->in_batch, true);
+	}
+
+	*id = vq->oldest;
+	*len = vq->ring.state[*id].in_len;
+	if (*id == vq->batch_last) {
+		*len = vq->batch_len;
+		WRITE_ONCE(vq->in_batch, false);
+	}
+	return true;
+}
+
+/* Is there something to reap of which the ring says nothing any more? */
+static bool vring_batch_left(const struct vring_virtqueue *vq)
+{
+	return unlikely(READ_ONCE(vq->in_batch));
 }
 
 /**
@@ -375,7 +498,8 @@ void *virtqueue_get_buf_ctx(struct virtqueue *_vq, unsigned int *len,
 
 	if (unlikely(READ_ONCE(vq->broken)))
 		return NULL;
-	if (!vring_layout(vq, get_used, vq, &id, &written))
+	if (!(vq->in_order ? vring_get_used_in_order(vq, &id, &written) :
+			     vring_layout(vq, get_used, vq, &id, &written)))
 		return NULL;
 
 	state = &vq->ring.state[id];
@@ -393,7 +517,9 @@ void *virtqueue_get_buf_ctx(struct virtqueue *_vq, unsigned int *len,
 	}
 	*len = written;
 
-	vring_release(vq, id, ctx, false);
+	if (vq->in_order)
+		vq->oldest = vq->ring.segs[state->last].next;
+	__vring_release(vq, state, id, ctx, false);
 	vring_layout(vq, put_used, vq, num);
 	return data;
 }
@@ -467,7 +593,8 @@ bool virtqueue_poll(struct virtqueue *_vq, unsigned int last_used_idx)
 	 * device's barrier between using a buffer and reading the wish.
 	 */
 	virtio_mb(vq->weak_barriers);
-	return vring_layout(vq, poll, vq, last_used_idx);
+	return vring_batch_left(vq) ||
+	       vring_layout(vq, poll, vq, last_used_idx);
 }
 EXPORT_SYMBOL_GPL(virtqueue_poll);
 
@@ -502,7 +629,7 @@ bool virtqueue_enable_cb_delayed(struct virtqueue *_vq)
 		return true;
 
 	WRITE_ONCE(vq->event_triggered, false);
-	return vring_layout(vq, enable_cb_delayed, vq);
+	return vring_layout(vq, enable_cb_delayed, vq) && !vring_batch_left(vq);
 }
 EXPORT_SYMBOL_GPL(virtqueue_enable_cb_delayed);
 
@@ -530,6 +657,10 @@ void *virtqueue_detach_unused_buf(struct virtqueue *_vq)
 		return data;
 	}
 	WARN_ON_ONCE(vq->vq.num_free != vq->ring.num);
+	/* In order the next request follows the last that was used. */
+	if (vq->in_order)
+		vq->free_head = vq->oldest;
+	WRITE_ONCE(vq->in_batch, false);
 	return NULL;
 }
 EXPORT_SYMBOL_GPL(virtqueue_detach_unused_buf);
@@ -550,7 +681,7 @@ irqreturn_t vring_interrupt(int irq, void *_vq)
 	if (unlikely(smp_load_acquire(&vq->stopped)))
 		return IRQ_HANDLED;
 
-	if (!vring_layout(vq, more_used, vq))
+	if (!vring_batch_left(vq) && !vring_layout(vq, more_used, vq))
 		return IRQ_NONE;
 
 	if (unlikely(READ_ONCE(vq->broken))) {
@@ -568,433 +699,6 @@ irqreturn_t vring_interrupt(int irq, void *_vq)
 	return IRQ_HANDLED;
 }
 EXPORT_SYMBOL_GPL(vring_interrupt);
-
-static int vring_alloc_state(struct vring_ring *ring)
-{
-	ring->state = kvcalloc(ring->num, sizeof(*ring->state), GFP_KERNEL);
-	ring->segs = kvcalloc(ring->num, sizeof(*ring->segs), GFP_KERNEL);
-	if (ring->state && ring->segs)
-		return 0;
-
-	kvfree(ring->segs);
-	kvfree(ring->state);
-	return -ENOMEM;
-}
-
-static void vring_free_ring(struct vring_virtqueue *vq, struct vring_ring *ring)
-{
-	if (vq->own_ring)
-		vring_dma_free(vq->dma_dev, ring->size, ring->mem, ring->addr);
-	kvfree(ring->segs);
-	kvfree(ring->state);
-}
-
-static int vring_alloc_mem(struct vring_virtqueue *vq, struct vring_ring *ring,
-			   u32 num)
-{
-	for (; num; num /= 2) {
-		ring->num = num;
-		ring->size = vring_layout(vq, size, num, vq->align);
-		ring->mem = vring_dma_alloc(vq->dma_dev, ring->size,
-					    &ring->addr,
-					    GFP_KERNEL | __GFP_NOWARN);
-		if (ring->mem)
-			return 0;
-		if (!vq->may_reduce)
-			break;
-	}
-	return -ENOMEM;
-}
-
-static int vring_alloc_ring(struct vring_virtqueue *vq, struct vring_ring *ring,
-			    u32 num)
-{
-	int err;
-
-	err = vring_alloc_mem(vq, ring, num);
-	if (err)
-		return err;
-	err = vring_alloc_state(ring);
-	if (err)
-		vring_dma_free(vq->dma_dev, ring->size, ring->mem, ring->addr);
-	return err;
-}
-
-/* Is this a length that the layout can have? */
-static bool vring_num_valid(const struct vring_virtqueue *vq, u32 num)
-{
-	return num && num <= VRING_MAX_NUM && (vq->packed || is_power_of_2(num));
-}
-
-/*
- * Put the queue into its initial state, all descriptors free; the ring memory
- * has been zeroed by whoever allocated it, or by virtqueue_reset().
- */
-static void vring_init_queue(struct vring_virtqueue *vq)
-{
-	struct vring_ring *ring = &vq->ring;
-	u32 i;
-
-	for (i = 0; i < ring->num; i++)
-		ring->segs[i].next = i + 1;
-	vq->free_head = 0;
-	vq->num_added = 0;
-	vq->event_triggered = false;
-	vq->vq.num_free = ring->num;
-	vring_layout(vq, reset, vq, ring);
-}
-
-static struct vring_virtqueue *
-vring_alloc_queue(unsigned int index, unsigned int align,
-		  struct virtio_device *vdev, bool weak_barriers, bool ctx,
-		  bool (*notify)(struct virtqueue *vq),
-		  void (*callback)(struct virtqueue *vq), const char *name,
-		  struct device *transport_dev)
-{
-	struct vring_virtqueue *vq = kzalloc(sizeof(*vq), GFP_KERNEL);
-
-	if (!vq)
-		return NULL;
-
-	vq->vq.callback = callback;
-	vq->vq.vdev = vdev;
-	vq->vq.name = name;
-	vq->vq.index = index;
-	vq->notify = notify;
-	vq->align = align;
-	vq->packed = virtio_has_feature(vdev, VIRTIO_F_RING_PACKED);
-	vq->event = virtio_has_feature(vdev, VIRTIO_RING_F_EVENT_IDX);
-	/* A context takes the place of the table in the state of a request. */
-	vq->indirect = !ctx &&
-		       virtio_has_feature(vdev, VIRTIO_RING_F_INDIRECT_DESC);
-	vq->weak_barriers = weak_barriers &&
-			    !virtio_has_feature(vdev, VIRTIO_F_ORDER_PLATFORM);
-	/* Until the device is ready nothing is to come from it. */
-	vq->broken = IS_ENABLED(CONFIG_VIRTIO_HARDEN_NOTIFICATION);
-	vq->dma_dev = vring_dma_device(vdev, transport_dev);
-	vq->bounce = vring_dma_forced_bounce(vq->dma_dev);
-	return vq;
-}
-
-static struct virtqueue *vring_register_queue(struct vring_virtqueue *vq)
-{
-	struct virtio_device *vdev = vq->vq.vdev;
-
-	vring_init_queue(vq);
-	spin_lock(&vdev->vqs_list_lock);
-	list_add_tail(&vq->vq.list, &vdev->vqs);
-	spin_unlock(&vdev->vqs_list_lock);
-	return &vq->vq;
-}
-
-/**
- * vring_create_virtqueue_dma - create a virtqueue with a DMA device of its own
- * @index: index of the queue, from 0
- * @num: number of descriptors, for the split layout a power of two
- * @vring_align: alignment of the split layout's used ring in bytes
- * @vdev: the virtio device, features negotiated
- * @weak_barriers: the device is a CPU of this machine
- * @may_reduce_num: fewer descriptors will do if memory is short
- * @ctx: the driver uses contexts, see virtqueue_add_inbuf_ctx()
- * @notify: doorbell; returns false if the device is gone
- * @callback: called by vring_interrupt(), or NULL
- * @name: for messages; must live as long as the queue
- * @dma_dev: what the transport does this queue's DMA with; not used if the
- *	device lacks VIRTIO_F_ACCESS_PLATFORM
- *
- * Context: may sleep.
- * Return: the virtqueue, NULL if memory is short or @num impossible.
- */
-struct virtqueue *vring_create_virtqueue_dma(unsigned int index,
-					     unsigned int num,
-					     unsigned int vring_align,
-					     struct virtio_device *vdev,
-					     bool weak_barriers,
-					     bool may_reduce_num, bool ctx,
-					     bool (*notify)(struct virtqueue *vq),
-					     void (*callback)(struct virtqueue *vq),
-					     const char *name,
-					     struct device *dma_dev)
-{
-	struct vring_virtqueue *vq;
-
-	vq = vring_alloc_queue(index, vring_align, vdev, weak_barriers, ctx,
-			       notify, callback, name, dma_dev);
-	if (!vq)
-		return NULL;
-	if (!vring_num_valid(vq, num)) {
-		dev_warn(&vdev->dev, "%s: %u is no length for a queue\n", name,
-			 num);
-		goto err_free;
-	}
-
-	vq->own_ring = true;
-	vq->may_reduce = may_reduce_num;
-	if (vring_alloc_ring(vq, &vq->ring, num))
-		goto err_free;
-	vring_layout(vq, place, &vq->ring, vq->align);
-	return vring_register_queue(vq);
-
-err_free:
-	kfree(vq);
-	return NULL;
-}
-EXPORT_SYMBOL_GPL(vring_create_virtqueue_dma);
-
-/**
- * vring_create_virtqueue - create a virtqueue
- * @index: index of the queue, from 0
- * @num: number of descriptors, for the split layout a power of two
- * @vring_align: alignment of the split layout's used ring in bytes
- * @vdev: the virtio device, features negotiated
- * @weak_barriers: the device is a CPU of this machine
- * @may_reduce_num: fewer descriptors will do if memory is short
- * @ctx: the driver uses contexts, see virtqueue_add_inbuf_ctx()
- * @notify: doorbell; returns false if the device is gone
- * @callback: called by vring_interrupt(), or NULL
- * @name: for messages; must live as long as the queue
- *
- * vring_create_virtqueue_dma() with the virtio device's parent.
- *
- * Context: may sleep.
- * Return: the virtqueue, NULL if memory is short or @num impossible.
- */
-struct virtqueue *vring_create_virtqueue(unsigned int index, unsigned int num,
-					 unsigned int vring_align,
-					 struct virtio_device *vdev,
-					 bool weak_barriers,
-					 bool may_reduce_num, bool ctx,
-					 bool (*notify)(struct virtqueue *vq),
-					 void (*callback)(struct virtqueue *vq),
-					 const char *name)
-{
-	return vring_create_virtqueue_dma(index, num, vring_align, vdev,
-					  weak_barriers, may_reduce_num, ctx,
-					  notify, callback, name,
-					  vdev->dev.parent);
-}
-EXPORT_SYMBOL_GPL(vring_create_virtqueue);
-
-/**
- * vring_new_virtqueue - create a split virtqueue on memory of the caller
- * @index: index of the queue, from 0
- * @num: number of descriptors, a power of two
- * @vring_align: alignment of the used ring in bytes
- * @vdev: the virtio device, features negotiated
- * @weak_barriers: the device is a CPU of this machine
- * @ctx: the driver uses contexts, see virtqueue_add_inbuf_ctx()
- * @pages: zeroed memory that the device knows, vring_size() bytes, which has to
- *	live as long as the queue
- * @notify: doorbell; returns false if the device is gone
- * @callback: called by vring_interrupt(), or NULL
- * @name: for messages; must live as long as the queue
- *
- * Such a queue cannot be resized or reset, and has no DMA addresses to ask for.
- *
- * Context: may sleep.
- * Return: the virtqueue, NULL if memory is short, @num impossible or the packed
- * layout was negotiated.
- */
-struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
-				      unsigned int vring_align,
-				      struct virtio_device *vdev,
-				      bool weak_barriers, bool ctx, void *pages,
-				      bool (*notify)(struct virtqueue *vq),
-				      void (*callback)(struct virtqueue *vq),
-				      const char *name)
-{
-	struct vring_virtqueue *vq;
-
-	vq = vring_alloc_queue(index, vring_align, vdev, weak_barriers, ctx,
-			       notify, callback, name, vdev->dev.parent);
-	if (!vq)
-		return NULL;
-	if (vq->packed || !vring_num_valid(vq, num))
-		goto err_free;
-
-	vq->ring.num = num;
-	vq->ring.mem = pages;
-	vq->ring.size = vring_split_size(num, vring_align);
-	if (vring_alloc_state(&vq->ring))
-		goto err_free;
-	vring_split_place(&vq->ring, vring_align);
-	return vring_register_queue(vq);
-
-err_free:
-	kfree(vq);
-	return NULL;
-}
-EXPORT_SYMBOL_GPL(vring_new_virtqueue);
-
-/**
- * vring_del_virtqueue - delete a virtqueue
- * @_vq: the virtqueue, not used by the device any more
- *
- * Requests that the driver did not detach are unmapped.  Their buffers, which
- * may be gone, are not touched, and their tokens are lost.
- *
- * Context: may sleep, interrupts enabled.
- */
-void vring_del_virtqueue(struct virtqueue *_vq)
-{
-	struct vring_virtqueue *vq = to_vring(_vq);
-	u32 id;
-
-	spin_lock(&_vq->vdev->vqs_list_lock);
-	list_del(&_vq->list);
-	spin_unlock(&_vq->vdev->vqs_list_lock);
-
-	for (id = 0; id < vq->ring.num; id++)
-		if (vq->ring.state[id].data)
-			vring_release(vq, id, NULL, true);
-	vring_free_ring(vq, &vq->ring);
-	kfree(vq);
-}
-EXPORT_SYMBOL_GPL(vring_del_virtqueue);
-
-/* Not stopped after all: make up for an interrupt that came meanwhile. */
-static void vring_resume_queue(struct vring_virtqueue *vq)
-{
-	unsigned long flags;
-
-	/* The flag before the look at the ring; pairs with vring_interrupt(). */
-	smp_store_mb(vq->stopped, false);
-	local_irq_save(flags);
-	vring_interrupt(0, &vq->vq);
-	local_irq_restore(flags);
-}
-
-/* Stop one queue, VIRTIO_F_RING_RESET, and give its buffers back. */
-static int vring_stop_queue(struct vring_virtqueue *vq,
-			    void (*recycle)(struct virtqueue *vq, void *buf),
-			    void (*recycle_done)(struct virtqueue *vq))
-{
-	void *buf;
-	int err;
-
-	/*
-	 * An interrupt that is under way must not look at a ring that goes or
-	 * comes.  The transport waits for handlers that run already, those that
-	 * start later see this.
-	 */
-	WRITE_ONCE(vq->stopped, true);
-	err = vq->vq.vdev->config->disable_vq_and_reset(&vq->vq);
-	if (err) {
-		vring_resume_queue(vq);
-		return err;
-	}
-	while ((buf = virtqueue_detach_unused_buf(&vq->vq)))
-		recycle(&vq->vq, buf);
-	if (recycle_done)
-		recycle_done(&vq->vq);
-	return 0;
-}
-
-static int vring_restart_queue(struct vring_virtqueue *vq)
-{
-	vring_init_queue(vq);
-	/* The ring before the flag; pairs with vring_interrupt(). */
-	smp_store_release(&vq->stopped, false);
-	return vq->vq.vdev->config->enable_vq_after_reset(&vq->vq) ? -EBUSY : 0;
-}
-
-static int vring_may_reset(const struct vring_virtqueue *vq)
-{
-	const struct virtio_config_ops *config = vq->vq.vdev->config;
-
-	if (!vq->own_ring)
-		return -EPERM;
-	if (!config->disable_vq_and_reset || !config->enable_vq_after_reset)
-		return -ENOENT;
-	return 0;
-}
-
-/**
- * virtqueue_resize - give a live queue another length
- * @_vq: the virtqueue
- * @num: number of descriptors, for the split layout a power of two
- * @recycle: called with the token of each request that was not used
- * @recycle_done: called when there are no more of them, or NULL
- *
- * virtio 1.2 section 2.6.1.  The new ring is allocated first: if that fails the
- * queue goes on undisturbed and nothing is recycled.
- *
- * Context: may sleep, serialized by the driver.
- * Return: 0 if the queue has the new length (a shorter one if memory is short
- * and the transport allows it), or had it before; with the queue working as it
- * was: -ENOMEM if memory is short, -E2BIG if @num is more than
- * the device has, -EINVAL if @num is no length for the layout, -ENOENT if the
- * transport cannot reset a queue, -EPERM if the caller owns the ring, or the
- * transport's error if the reset failed; -EBUSY if the device did not take the
- * queue up again, which then does not work.
- */
-int virtqueue_resize(struct virtqueue *_vq, u32 num,
-		     void (*recycle)(struct virtqueue *vq, void *buf),
-		     void (*recycle_done)(struct virtqueue *vq))
-{
-	struct vring_virtqueue *vq = to_vring(_vq);
-	struct vring_ring ring = { };
-	int err;
-
-	if (num > _vq->num_max)
-		return -E2BIG;
-	if (!num)
-		return -EINVAL;
-	if (num == vq->ring.num)
-		return 0;
-	if (!vring_num_valid(vq, num))
-		return -EINVAL;
-	err = vring_may_reset(vq);
-	if (err)
-		return err;
-
-	err = vring_alloc_ring(vq, &ring, num);
-	if (err)
-		return err;
-	vring_layout(vq, place, &ring, vq->align);
-
-	err = vring_stop_queue(vq, recycle, recycle_done);
-	if (err) {
-		vring_free_ring(vq, &ring);
-		return err;
-	}
-	swap(vq->ring, ring);
-	vring_free_ring(vq, &ring);
-	return vring_restart_queue(vq);
-}
-EXPORT_SYMBOL_GPL(virtqueue_resize);
-
-/**
- * virtqueue_reset - reset a live queue
- * @_vq: the virtqueue
- * @recycle: called with the token of each request that was not used
- * @recycle_done: called when there are no more of them, or NULL
- *
- * virtio 1.2 section 2.6.1.
- *
- * Context: may sleep, serialized by the driver.
- * Return: 0; with the queue working as it was: -ENOENT if the transport cannot
- * reset a queue, -EPERM if the caller owns the ring, or the transport's error
- * if the reset failed; -EBUSY if the device did not take the queue up again,
- * which then does not work.
- */
-int virtqueue_reset(struct virtqueue *_vq,
-		    void (*recycle)(struct virtqueue *vq, void *buf),
-		    void (*recycle_done)(struct virtqueue *vq))
-{
-	struct vring_virtqueue *vq = to_vring(_vq);
-	int err;
-
-	err = vring_may_reset(vq);
-	if (err)
-		return err;
-	err = vring_stop_queue(vq, recycle, recycle_done);
-	if (err)
-		return err;
-	memset(vq->ring.mem, 0, vq->ring.size);
-	return vring_restart_queue(vq);
-}
-EXPORT_SYMBOL_GPL(virtqueue_reset);
 
 /**
  * virtqueue_set_dma_premapped - let the driver map the queue's buffers
@@ -1049,6 +753,7 @@ void vring_transport_features(struct virtio_device *vdev)
 			  BIT_ULL(VIRTIO_F_VERSION_1) |
 			  BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |
 			  BIT_ULL(VIRTIO_F_RING_PACKED) |
+			  BIT_ULL(VIRTIO_F_IN_ORDER) |
 			  BIT_ULL(VIRTIO_F_ORDER_PLATFORM) |
 			  BIT_ULL(VIRTIO_F_NOTIFICATION_DATA);
 	const u64 transport = GENMASK_ULL(VIRTIO_TRANSPORT_F_END - 1,

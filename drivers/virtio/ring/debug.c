@@ -24,11 +24,12 @@ static void virtqueues_show_one(struct seq_file *s,
 			seq_putc(s, *name == ' ' ? '_' : *name);
 	else
 		seq_putc(s, '-');
-	seq_printf(s, " %s %u %u %llu %llu %llu %llu %llu %llu\n",
+	seq_printf(s, " %s %u %u %llu %llu %llu %llu %llu %llu %llu\n",
 		   vq->packed ? "packed" : "split", vq->ring.num,
 		   vq->ring.num - vq->vq.num_free, stats.requests,
 		   stats.descriptors, stats.mappings, stats.bounced_bytes,
-		   stats.indirect_tables, stats.notifications);
+		   stats.indirect_tables, stats.notifications,
+		   stats.cell_bytes);
 }
 
 /* Not serialized with the queues' users: figures may be a request apart. */
@@ -37,7 +38,7 @@ static int virtqueues_show(struct seq_file *s, void *data)
 	struct virtio_device *vdev = s->private;
 	struct virtqueue *vq;
 
-	seq_puts(s, "index name layout size in_use requests descriptors mappings bounced_bytes indirect_tables notifications\n");
+	seq_puts(s, "index name layout size in_use requests descriptors mappings bounced_bytes indirect_tables notifications cell_bytes\n");
 	/* Queues are freed after they left the list. */
 	spin_lock(&vdev->vqs_list_lock);
 	list_for_each_entry(vq, &vdev->vqs, list)

@@ -297,7 +297,7 @@ static int vring_map_seg(struct vring_virtqueue *vq, struct scatterlist *sg,
 
 static void vring_unmap_segs(struct vring_virtqueue *vq,
 			     const struct vring_seg *segs, u32 first, u32 num,
-			     unsigned long attrs)
+			     bool linear, unsigned long attrs)
 {
 	const struct vring_seg *seg;
 	u32 i = first, n;
@@ -307,7 +307,7 @@ static void vring_unmap_segs(struct vring_virtqueue *vq,
 
 	for (n = 0; n < num; n++) {
 		seg = &segs[i];
-		i = seg->next;
+		i = linear ? i + 1 : seg->next;
 		if (seg->flags & VRING_SEG_MAPPED)
 			vring_unmap_page(vq->dma_dev, seg->addr, seg->len,
 					 seg->flags & VRING_SEG_WRITE ?
@@ -316,17 +316,41 @@ static void vring_unmap_segs(struct vring_virtqueue *vq,
 	}
 }
 
+/*
+ * Is there anything to do to unmap what was mapped for the device?  There is
+ * not if addresses are what they are, nothing was ever bounced for the device,
+ * memory is coherent, and nobody keeps accounts.
+ */
+static bool vring_dma_need_unmap(struct device *dev)
+{
+	if (!IS_ENABLED(CONFIG_HAS_DMA))
+		return false;
+	return get_dma_ops(dev) || use_dma_iommu(dev) || dma_dev_need_sync(dev);
+}
+
 /**
- * vring_dma_map - map a request, both directions
+ * vring_dma_mapping - how the requests for a device are to be mapped
+ * @dev: the DMA device
+ *
+ * Return: the way; VRING_MAP_ONLY may have to be given up later.
+ */
+enum vring_mapping vring_dma_mapping(struct device *dev)
+{
+	if (IS_ENABLED(CONFIG_HAS_DMA) && use_dma_iommu(dev))
+		return VRING_MAP_CELLS;
+	return vring_dma_need_unmap(dev) ? VRING_MAP_SEGS : VRING_MAP_ONLY;
+}
+
+/**
+ * vring_dma_map - map a request segment by segment, both directions
  * @vq: the virtqueue
- * @req: @segs, @first and @num set; the rest is filled in
+ * @req: @id, @num, @segs and @linear set; the rest is filled in
  * @sgs: the driver's scatterlists, device-readable ones first
  * @out_sgs: number of device-readable scatterlists
  * @in_sgs: number of device-writable scatterlists
  *
- * The segments are linked from @req->first on: in the ring's own array along
- * the free list, which is left as it was, in an indirect request's one after
- * another.  Nothing of @sgs is needed afterwards.
+ * The segments follow the free list, which is left as it was, or, if @linear,
+ * one another.  Nothing of @sgs is needed afterwards.
  *
  * Context: that of virtqueue_add_*(): any, serialized by the driver.
  * Return: 0; -ENOMEM if something could not be mapped, -EINVAL if the lists have
@@ -336,8 +360,7 @@ int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 		  struct scatterlist *sgs[], unsigned int out_sgs,
 		  unsigned int in_sgs)
 {
-	bool linear = req->segs != vq->ring.segs;
-	u32 i = req->first, num = 0;
+	u32 first = req->linear ? 0 : req->id, i = first, num = 0;
 	struct scatterlist *sg;
 	unsigned int n;
 	u64 in_len = 0;
@@ -358,10 +381,7 @@ int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 				goto err_unmap;
 			if (in)
 				in_len += sg->length;
-			if (linear)
-				seg->next = i + 1;
-			req->last = i;
-			i = seg->next;
+			i = req->linear ? i + 1 : seg->next;
 			num++;
 		}
 	}
@@ -370,12 +390,164 @@ int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 		goto err_unmap;
 
 	req->in_len = min_t(u64, in_len, U32_MAX);
-	trace_virtio_ring_map(&vq->vq, num, req->in_len, linear);
+	req->undo |= VRING_UNDO_SEGS;
 	return 0;
 
 err_unmap:
-	vring_unmap_segs(vq, req->segs, req->first, num, 0);
+	vring_unmap_segs(vq, req->segs, first, num, req->linear, 0);
 	return err;
+}
+
+/**
+ * vring_dma_take_mapped - take over what the driver mapped itself
+ * @vq: the virtqueue, premapped
+ * @req: @id and @num set; the rest is filled in
+ * @sgs: the driver's scatterlists, device-readable ones first
+ * @out_sgs: number of device-readable scatterlists
+ * @in_sgs: number of device-writable scatterlists
+ *
+ * Context: any, serialized by the driver.
+ * Return: 0, or -EINVAL if the lists have less than @req->num entries.
+ */
+int vring_dma_take_mapped(struct vring_virtqueue *vq, struct vring_request *req,
+			  struct scatterlist *sgs[], unsigned int out_sgs,
+			  unsigned int in_sgs)
+{
+	int err;
+
+	req->segs = vq->scratch;
+	req->linear = true;
+	err = vring_dma_map(vq, req, sgs, out_sgs, in_sgs);
+	req->undo = 0;
+	return err;
+}
+
+/* sg_next() without a call. */
+static __always_inline struct scatterlist *vring_sg_next(struct scatterlist *sg)
+{
+	if (sg_is_last(sg))
+		return NULL;
+	return likely(!sg_is_chain(sg + 1)) ? sg + 1 : sg_next(sg);
+}
+
+static __always_inline int vring_only_map(struct vring_virtqueue *vq,
+					  struct scatterlist *sg, bool in,
+					  struct vring_seg *seg)
+{
+	seg->addr = dma_map_page(vq->dma_dev, sg_page(sg), sg->offset,
+				 sg->length, in ? DMA_FROM_DEVICE :
+						  DMA_TO_DEVICE);
+	if (unlikely(dma_mapping_error(vq->dma_dev, seg->addr)))
+		return -ENOMEM;
+	seg->len = sg->length;
+	seg->flags = in ? VRING_SEG_WRITE : 0;
+	return 0;
+}
+
+/* Undo what is in the scratch array up to @end, should there be anything. */
+static void vring_only_unmap(struct vring_virtqueue *vq,
+			     const struct vring_seg *end)
+{
+	const struct vring_seg *seg;
+
+	for (seg = vq->scratch; seg != end; seg++)
+		vring_unmap_page(vq->dma_dev, seg->addr, seg->len,
+				 seg->flags & VRING_SEG_WRITE ?
+				 DMA_FROM_DEVICE : DMA_TO_DEVICE, 0);
+}
+
+/**
+ * vring_dma_map_only - map a request for a device that needs no unmapping
+ * @vq: the virtqueue
+ * @req: @id and @num set; the rest is filled in
+ * @sgs: the driver's scatterlists, device-readable ones first
+ * @out_sgs: number of device-readable scatterlists
+ * @in_sgs: number of device-writable scatterlists
+ *
+ * The segments are in the scratch array and need not be kept.
+ *
+ * Context: as vring_dma_map().
+ * Return: as vring_dma_map(); -EAGAIN if the request has to be mapped with that.
+ */
+int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
+		       struct scatterlist *sgs[], unsigned int out_sgs,
+		       unsigned int in_sgs)
+{
+	struct vring_seg *seg = vq->scratch, *const end = seg + req->num;
+	struct scatterlist *sg;
+	unsigned int n;
+	u64 in_len = 0;
+	int err;
+
+	if (unlikely(req->num > VRING_SCRATCH_SEGS ||
+		     !IS_ENABLED(CONFIG_HAS_DMA)))
+		return -EAGAIN;
+	if (vq->premapped)
+		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
+
+	for (n = 0; n < out_sgs + in_sgs; n++) {
+		const bool in = n >= out_sgs;
+
+		/* The count rules: a list may have room to spare. */
+		for (sg = sgs[n]; sg && seg != end; sg = vring_sg_next(sg)) {
+			err = vring_only_map(vq, sg, in, seg);
+			if (unlikely(err))
+				goto err_unmap;
+			if (in)
+				in_len += seg->len;
+			seg++;
+		}
+	}
+	err = -EINVAL;
+	if (WARN_ON_ONCE(seg != end))
+		goto err_unmap;
+	vq->stats.mappings += req->num;
+
+	/* The first buffer that was bounced: from now on there is work to do. */
+	if (unlikely(vring_dma_need_unmap(vq->dma_dev))) {
+		vq->mapping = VRING_MAP_SEGS;
+		err = -EAGAIN;
+		goto err_unmap;
+	}
+	req->segs = vq->scratch;
+	req->linear = true;
+	req->in_len = min_t(u64, in_len, U32_MAX);
+	return 0;
+
+err_unmap:
+	vring_only_unmap(vq, seg);
+	return err;
+}
+
+/**
+ * vring_dma_map_single - vring_dma_map_only() for a single segment
+ * @vq: the virtqueue
+ * @req: the request, of one segment; filled in
+ * @sg: the segment
+ * @in: the device writes it
+ *
+ * Context: as vring_dma_map().
+ * Return: as vring_dma_map_only().
+ */
+int vring_dma_map_single(struct vring_virtqueue *vq, struct vring_request *req,
+			 struct scatterlist *sg, bool in)
+{
+	struct vring_seg *seg = vq->scratch;
+
+	if (vq->premapped || !IS_ENABLED(CONFIG_HAS_DMA))
+		return -EAGAIN;
+	if (unlikely(vring_only_map(vq, sg, in, seg)))
+		return -ENOMEM;
+	vq->stats.mappings++;
+	if (unlikely(vring_dma_need_unmap(vq->dma_dev))) {
+		vq->mapping = VRING_MAP_SEGS;
+		vring_only_unmap(vq, seg + 1);
+		return -EAGAIN;
+	}
+	req->segs = seg;
+	req->linear = true;
+	req->in_len = in ? seg->len : 0;
+	return 0;
 }
 
 /**
@@ -394,8 +566,7 @@ err_unmap:
 void vring_dma_unmap(struct vring_virtqueue *vq, const struct vring_seg *segs,
 		     u32 first, u32 num, bool discard)
 {
-	trace_virtio_ring_unmap(&vq->vq, num);
-	vring_unmap_segs(vq, segs, first, num,
+	vring_unmap_segs(vq, segs, first, num, segs != vq->ring.segs,
 			 discard ? DMA_ATTR_SKIP_CPU_SYNC : 0);
 }
 
@@ -431,6 +602,195 @@ void vring_dma_unmap_table(struct vring_virtqueue *vq,
 			   const struct vring_indirect *ind)
 {
 	vring_unmap_page(vq->dma_dev, ind->addr, ind->len, DMA_TO_DEVICE, 0);
+}
+
+/**
+ * vring_dma_map_sgs - map a request's entries of one direction as one
+ * @vq: the virtqueue
+ * @sgs: the entries, the ring's own, which have to stay until they are unmapped
+ * @num: how many
+ * @in: the device writes them
+ *
+ * One call, one range of addresses, one invalidation later on.  What touches in
+ * that range is joined, up to dma_get_max_seg_size().
+ *
+ * Context: any, serialized by the driver.
+ * Return: 0, or -ENOMEM.
+ */
+int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
+		      u32 num, bool in)
+{
+	enum dma_data_direction dir = in ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+
+	vq->stats.mappings++;
+	if (num > 1)
+		return dma_map_sg_attrs(vq->dma_dev, sgs, num, dir, 0) ?
+		       0 : -ENOMEM;
+
+	/* A page is mapped with half of the work that a list takes. */
+	sg_dma_address(sgs) = vring_map_page(vq->dma_dev, sg_page(sgs),
+					     sgs->offset, sgs->length, dir);
+	sg_dma_len(sgs) = sgs->length;
+	return vring_mapping_error(vq->dma_dev, sg_dma_address(sgs)) ?
+	       -ENOMEM : 0;
+}
+
+/**
+ * vring_dma_unmap_sgs - undo vring_dma_map_sgs()
+ * @vq: the virtqueue
+ * @sgs: the entries
+ * @num: how many
+ * @in: the device writes them
+ * @discard: nobody wants what the device wrote
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
+			 u32 num, bool in, bool discard)
+{
+	enum dma_data_direction dir = in ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	unsigned long attrs = discard ? DMA_ATTR_SKIP_CPU_SYNC : 0;
+
+	if (num > 1)
+		dma_unmap_sg_attrs(vq->dma_dev, sgs, num, dir, attrs);
+	else
+		vring_unmap_page(vq->dma_dev, sg_dma_address(sgs),
+				 sg_dma_len(sgs), dir, attrs);
+}
+
+/**
+ * vring_dma_segs - write the segments of a list that was mapped
+ * @cursor: where the list begins in what was mapped; moved to its end
+ * @len: length of the list in bytes
+ * @flags: flags of the segments
+ * @seg: where to write them
+ *
+ * Segments are as the DMA API joined entries, but cut at the end of the list.
+ *
+ * Return: the segment after the last.
+ */
+struct vring_seg *vring_dma_segs(struct vring_cursor *cursor, size_t len,
+				 u16 flags, struct vring_seg *seg)
+{
+	size_t n;
+
+	for (; len; len -= n, seg++) {
+		n = min_t(size_t, len, sg_dma_len(cursor->sg) - cursor->offset);
+		seg->addr = sg_dma_address(cursor->sg) + cursor->offset;
+		seg->len = n;
+		seg->flags = flags;
+		cursor->offset += n;
+		if (cursor->offset == sg_dma_len(cursor->sg)) {
+			cursor->sg = sg_next(cursor->sg);
+			cursor->offset = 0;
+		}
+	}
+	return seg;
+}
+
+/**
+ * vring_dma_max_seg - longest segment that entries may be joined to
+ * @vq: the virtqueue
+ *
+ * Return: the limit in bytes.
+ */
+u32 vring_dma_max_seg(const struct vring_virtqueue *vq)
+{
+	return dma_get_max_seg_size(vq->dma_dev);
+}
+
+/*
+ * What is copied into a device-writable cell must not get lost in a cache when
+ * the cell is given away, or the device's memory, an older request's, would
+ * come back where the device does not write.
+ */
+static enum dma_data_direction vring_cell_dir(const struct vring_virtqueue *vq,
+					      bool in)
+{
+	if (!in)
+		return DMA_TO_DEVICE;
+	return dev_is_dma_coherent(vq->dma_dev) ? DMA_FROM_DEVICE :
+						  DMA_BIDIRECTIONAL;
+}
+
+/**
+ * vring_dma_alloc_chunk - get a page for cells and map it for good
+ * @vq: the virtqueue
+ * @chunk: filled in
+ * @in: the device writes it
+ *
+ * Mapped for one direction only, as the buffers that will go through it would
+ * have been.
+ *
+ * Context: any, serialized by the driver.
+ * Return: 0, or -ENOMEM.
+ */
+int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
+			  bool in)
+{
+	struct page *page;
+
+	page = alloc_page(GFP_NOWAIT | __GFP_NOWARN | __GFP_ZERO);
+	if (!page)
+		return -ENOMEM;
+	chunk->addr = vring_map_page(vq->dma_dev, page, 0, PAGE_SIZE,
+				     vring_cell_dir(vq, in));
+	if (vring_mapping_error(vq->dma_dev, chunk->addr)) {
+		__free_page(page);
+		return -ENOMEM;
+	}
+	chunk->mem = page_address(page);
+	vq->stats.mappings++;
+	vq->stats.cell_bytes += PAGE_SIZE;
+	return 0;
+}
+
+/**
+ * vring_dma_free_chunk - undo vring_dma_alloc_chunk()
+ * @vq: the virtqueue
+ * @chunk: the page
+ * @in: as it was allocated
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_dma_free_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
+			  bool in)
+{
+	vring_unmap_page(vq->dma_dev, chunk->addr, PAGE_SIZE,
+			 vring_cell_dir(vq, in), 0);
+	free_page((unsigned long)chunk->mem);
+	chunk->mem = NULL;
+	vq->stats.cell_bytes -= PAGE_SIZE;
+}
+
+/**
+ * vring_dma_give_cell - pass what was written to a cell on to the device
+ * @vq: the virtqueue
+ * @addr: DMA address
+ * @len: length in bytes
+ * @in: the device writes it
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_dma_give_cell(struct vring_virtqueue *vq, dma_addr_t addr, u32 len,
+			 bool in)
+{
+	dma_sync_single_for_device(vq->dma_dev, addr, len,
+				   vring_cell_dir(vq, in));
+}
+
+/**
+ * vring_dma_take_cell - take a device-writable cell back from the device
+ * @vq: the virtqueue
+ * @addr: DMA address
+ * @len: length in bytes
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_dma_take_cell(struct vring_virtqueue *vq, dma_addr_t addr, u32 len)
+{
+	dma_sync_single_for_cpu(vq->dma_dev, addr, len,
+				vring_cell_dir(vq, true));
 }
 
 /**
@@ -487,6 +847,27 @@ struct device *virtqueue_dma_dev(struct virtqueue *_vq)
 	return to_vring(_vq)->dma_dev;
 }
 EXPORT_SYMBOL_GPL(virtqueue_dma_dev);
+
+/**
+ * virtqueue_set_max_seg_size - say how long a segment may be for the device
+ * @_vq: a virtqueue of the device
+ * @size: the limit in bytes, of the device's configuration
+ *
+ * Segments of one scatterlist are joined where their DMA addresses touch.  A
+ * driver whose device has a limit of its own sets it here, besides keeping to
+ * it with every entry.  It holds for all virtqueues of the device.
+ *
+ * Context: any; the driver's probe function.
+ */
+void virtqueue_set_max_seg_size(struct virtqueue *_vq, unsigned int size)
+{
+	struct device *dev = to_vring(_vq)->dma_dev;
+
+	/* Nothing is joined for a device that has no limits to set. */
+	if (dev->dma_parms)
+		dma_set_max_seg_size(dev, size);
+}
+EXPORT_SYMBOL_GPL(virtqueue_set_max_seg_size);
 
 /**
  * virtqueue_dma_map_single_attrs - map a buffer for a premapped virtqueue

@@ -104,22 +104,22 @@ void vring_packed_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 /**
  * vring_packed_fill_table - write an indirect table, virtio 1.2 section 2.8.8
  * @vq: the virtqueue
- * @ind: the table, its segments mapped, itself not mapped yet
+ * @table: the table
+ * @segs: what to write into it
+ * @num: number of segments
  */
-void vring_packed_fill_table(struct vring_virtqueue *vq,
-			     struct vring_indirect *ind)
+void vring_packed_fill_table(struct vring_virtqueue *vq, void *table,
+			     const struct vring_seg *segs, u32 num)
 {
-	struct vring_packed_desc *desc = ind->table;
+	struct vring_packed_desc *desc = table;
 	u32 i;
 
-	for (i = 0; i < ind->num; i++) {
-		u16 flags = ind->segs[i].flags & VRING_SEG_WRITE ?
-			    VRING_DESC_F_WRITE : 0;
-
-		desc[i].addr = cpu_to_le64(ind->segs[i].addr);
-		desc[i].len = cpu_to_le32(ind->segs[i].len);
+	for (i = 0; i < num; i++) {
+		desc[i].addr = cpu_to_le64(segs[i].addr);
+		desc[i].len = cpu_to_le32(segs[i].len);
 		desc[i].id = 0;
-		desc[i].flags = cpu_to_le16(flags);
+		desc[i].flags = cpu_to_le16(segs[i].flags & VRING_SEG_WRITE ?
+					    VRING_DESC_F_WRITE : 0);
 	}
 }
 
@@ -143,32 +143,30 @@ static void packed_next_slot(struct vring_packed *packed, u32 num)
 /**
  * vring_packed_publish - hand a request to the device, virtio 1.2 section 2.8.21
  * @vq: the virtqueue
- * @id: buffer id
- * @req: the request, mapped; used if there is no indirect table
- * @ind: the indirect table, filled in and mapped, or NULL
+ * @req: the request, mapped, its table, if it has one, filled in
  *
  * Writes the descriptors and makes them available; the device is not notified.
  */
-void vring_packed_publish(struct vring_virtqueue *vq, u16 id,
-			  const struct vring_request *req,
-			  const struct vring_indirect *ind)
+void vring_packed_publish(struct vring_virtqueue *vq,
+			  const struct vring_request *req)
 {
 	struct vring_packed *packed = &vq->ring.packed;
 	u16 head = packed->next_avail, head_flags = 0;
 	u32 i, n;
 
-	if (ind) {
-		packed_write_desc(&packed->desc[head], ind->addr, ind->len, id);
+	if (req->table_len) {
+		packed_write_desc(&packed->desc[head], req->table,
+				  req->table_len, req->id);
 		head_flags = packed->avail_bits | VRING_DESC_F_INDIRECT;
 		packed_next_slot(packed, vq->ring.num);
 	} else {
-		for (i = req->first, n = req->num; n; n--) {
+		for (i = req->linear ? 0 : req->id, n = req->num; n; n--) {
 			const struct vring_seg *seg = &req->segs[i];
 			u16 slot = packed->next_avail;
 			u16 flags = packed->avail_bits;
 
 			packed_write_desc(&packed->desc[slot], seg->addr,
-					  seg->len, id);
+					  seg->len, req->id);
 			if (n > 1)
 				flags |= VRING_DESC_F_NEXT;
 			if (seg->flags & VRING_SEG_WRITE)
@@ -178,7 +176,7 @@ void vring_packed_publish(struct vring_virtqueue *vq, u16 id,
 			else
 				packed->desc[slot].flags = cpu_to_le16(flags);
 			packed_next_slot(packed, vq->ring.num);
-			i = seg->next;
+			i = req->linear ? i + 1 : seg->next;
 		}
 	}
 

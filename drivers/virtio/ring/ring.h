@@ -2,15 +2,17 @@
 /*
  * What the files of virtio_ring know of each other.
  *
- * core.c owns the life of a virtqueue, its free list and the state of the
- * requests in flight; split.c and packed.c write and read the memory that is
- * shared with the device; dma.c maps.  Everything the driver side needs later
- * is in the private structures below, never in shared memory.
+ * core.c owns the free list and the state of the requests in flight, queue.c
+ * the life of a virtqueue; split.c and packed.c write and read the memory that
+ * is shared with the device; dma.c maps, and cell.c spares it the trouble where
+ * mapping is dear.  Everything the driver side needs later is in the private
+ * structures below, never in shared memory.
  */
 #ifndef _VIRTIO_RING_RING_H
 #define _VIRTIO_RING_RING_H
 
 #include <linux/bits.h>
+#include <linux/scatterlist.h>
 #include <linux/types.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
@@ -29,12 +31,13 @@
  * @addr: DMA address that the device was given
  * @len: length in bytes
  * @flags: VRING_SEG_*
- * @next: index of the segment that follows, in the same array
+ * @next: index of the segment that follows, in &vring_ring.segs
  *
- * A segment of a direct request lives in &vring_ring.segs at the index of its
- * descriptor id, and @next links the free list as well as the chain; one of an
- * indirect request lives in &vring_indirect.segs.  Written by dma.c when it
- * maps, private to the driver side.
+ * What has to be unmapped segment by segment is kept until the request
+ * completes: in &vring_ring.segs at the indexes of its descriptor ids, where
+ * @next links the free list as well as the chain, or in &vring_indirect.segs.
+ * Anything else passes through &vring_virtqueue.scratch on its way into
+ * descriptors.  Written by dma.c and cell.c, private to the driver side.
  */
 struct vring_seg {
 	dma_addr_t addr;
@@ -44,11 +47,11 @@ struct vring_seg {
 };
 
 /**
- * struct vring_indirect - an indirect descriptor table and what backs it
+ * struct vring_indirect - an indirect descriptor table of one request
  * @table: the table that the device reads
  * @addr: DMA address of @table
  * @len: length of @table in bytes
- * @num: number of segments and of table entries
+ * @num: number of @segs, 0 if nothing but the table has to be unmapped
  * @segs: the segments, private
  *
  * One allocation, made when the request is added and freed when it completes;
@@ -62,14 +65,21 @@ struct vring_indirect {
 	struct vring_seg segs[] __counted_by(num);
 };
 
+/* What completion has to undo of a request. */
+#define VRING_UNDO_SEGS		BIT(0)	/* &vring_ring.segs are mapped */
+#define VRING_UNDO_INDIRECT	BIT(1)	/* &vring_state.indirect is there */
+#define VRING_UNDO_XFER		BIT(2)	/* &vring_ring.xfer is in use */
+
 /**
  * struct vring_state - a request in flight
  * @data: the driver's token; NULL if no request has this id
- * @indirect: the indirect table, or NULL, on a queue without contexts
+ * @indirect: the indirect table, on a queue without contexts
  * @ctx: the driver's context, on a queue with contexts
  * @in_len: bytes that the device may write at most
  * @num: descriptors of the ring that the request occupies
  * @last: id of the last of them
+ * @segs: segments that the device was given
+ * @undo: VRING_UNDO_*
  *
  * Indexed by the id of the request's first descriptor.
  */
@@ -82,25 +92,114 @@ struct vring_state {
 	u32 in_len;
 	u16 num;
 	u16 last;
+	u16 segs;
+	u8 undo;
 };
 
 /**
  * struct vring_request - a request on its way into the ring
- * @segs: array that the segments are in
- * @first: index of the first segment in @segs
- * @last: index of the last segment in @segs
- * @num: number of segments
+ * @id: id of its first descriptor
+ * @linear: @segs are one after another, else linked in &vring_ring.segs from
+ *	@id on
+ * @undo: VRING_UNDO_*
+ * @data_free: nothing is in the data cell that the device reads
+ * @num: number of scatterlist entries; number of segments once mapped
  * @in_len: bytes that the device may write at most
+ * @table_len: length of the indirect table in bytes, 0 if there is none
+ * @table: DMA address of the indirect table
+ * @segs: the segments
  *
- * Lives on the stack of virtqueue_add_*(); dma.c fills in everything but
- * @segs and @first.
+ * Lives on the stack of virtqueue_add_*().
  */
 struct vring_request {
-	struct vring_seg *segs;
-	u32 first;
-	u32 last;
+	u16 id;
+	bool linear;
+	u8 undo;
+	bool data_free;
 	u32 num;
 	u32 in_len;
+	u32 table_len;
+	dma_addr_t table;
+	struct vring_seg *segs;
+};
+
+/* Segments of the largest request that goes through the scratch array. */
+#define VRING_SCRATCH_SEGS	258
+
+/*
+ * Cells: memory of a ring that stays mapped, so many bytes for each descriptor
+ * id, so that nobody has to be asked whether a cell is free.
+ */
+enum vring_cell_kind {
+	VRING_CELL_TABLE,	/* indirect table, read by the device */
+	VRING_CELL_HEADER,	/* small device-readable buffers */
+	VRING_CELL_STATUS,	/* small device-writable buffers */
+	VRING_CELL_OUT,		/* device-readable data, or a large table */
+	VRING_CELL_IN,		/* device-writable data */
+	VRING_CELL_KINDS,
+};
+
+/**
+ * struct vring_chunk - a page of cells of one kind
+ * @mem: its memory, NULL until a cell of it is needed
+ * @addr: its DMA address
+ */
+struct vring_chunk {
+	void *mem;
+	dma_addr_t addr;
+};
+
+/**
+ * struct vring_copy - where a piece of a cell goes when a request completes
+ * @page: the driver's page
+ * @offset: offset in @page in bytes, may be beyond it
+ * @len: length in bytes
+ * @cell: the piece
+ * @addr: its DMA address
+ */
+struct vring_copy {
+	struct page *page;
+	u32 offset;
+	u32 len;
+	void *cell;
+	dma_addr_t addr;
+};
+
+/* What most requests need of it, and so comes without an allocation. */
+#define VRING_XFER_SGS		2
+#define VRING_XFER_COPIES	4
+
+/**
+ * struct vring_xfer - what a translated request holds until it completes
+ * @sgs: entries that are mapped, device-readable ones first; the ring's own,
+ *	since the driver may reuse its scatterlists at once
+ * @copies: what is copied back
+ * @mem: allocation that @sgs and @copies are in, NULL if they are inline
+ * @nout: number of device-readable entries in @sgs
+ * @nin: number of device-writable entries in @sgs
+ * @ncopies: number of @copies
+ * @inline_sgs: @sgs of a small request
+ * @inline_copies: @copies of a small request
+ */
+struct vring_xfer {
+	struct scatterlist *sgs;
+	struct vring_copy *copies;
+	void *mem;
+	u32 nout;
+	u32 nin;
+	u32 ncopies;
+	struct scatterlist inline_sgs[VRING_XFER_SGS];
+	struct vring_copy inline_copies[VRING_XFER_COPIES];
+};
+
+/**
+ * struct vring_cursor - a place in entries that are mapped
+ * @sg: the entry
+ * @offset: offset in what it was mapped to, in bytes
+ */
+struct vring_cursor {
+	struct scatterlist *sg;
+	u32 offset;
 };
 
 /* Split layout, virtio 1.2 section 2.7. */
@@ -132,6 +231,8 @@ struct vring_packed {
  * @used_off: offset of the device area in @mem, in bytes
  * @state: one entry a descriptor id
  * @segs: one entry a descriptor id
+ * @xfer: one entry a descriptor id, if accesses are translated, else NULL
+ * @chunk: the pages of each kind of cells, NULL if the ring has not got any
  * @split: the split layout's view of @mem
  * @packed: the packed layout's view of @mem
  *
@@ -146,6 +247,8 @@ struct vring_ring {
 	u32 used_off;
 	struct vring_state *state;
 	struct vring_seg *segs;
+	struct vring_xfer *xfer;
+	struct vring_chunk *chunk[VRING_CELL_KINDS];
 	union {
 		struct vring_split split;
 		struct vring_packed packed;
@@ -156,10 +259,12 @@ struct vring_ring {
  * struct vring_stats - what a queue did since it was created
  * @requests: requests added
  * @descriptors: descriptors written, in the ring and in indirect tables
- * @mappings: calls that mapped a segment or an indirect table
- * @bounced_bytes: bytes mapped through a forced swiotlb
+ * @mappings: calls that mapped something
+ * @bounced_bytes: bytes copied to and from cells, and bytes mapped through a
+ *	forced swiotlb
  * @indirect_tables: requests that went through an indirect table
  * @notifications: notifications sent to the device
+ * @cell_bytes: memory that cells take now
  *
  * Written by whoever the driver lets use the queue, read without a lock.
  */
@@ -170,6 +275,19 @@ struct vring_stats {
 	u64 bounced_bytes;
 	u64 indirect_tables;
 	u64 notifications;
+	u64 cell_bytes;
+};
+
+/**
+ * enum vring_mapping - how the requests of a queue are mapped
+ * @VRING_MAP_SEGS: segment by segment, and unmapped so
+ * @VRING_MAP_ONLY: segment by segment, and there is nothing to unmap
+ * @VRING_MAP_CELLS: through cells, the rest a direction at a time
+ */
+enum vring_mapping {
+	VRING_MAP_SEGS,
+	VRING_MAP_ONLY,
+	VRING_MAP_CELLS,
 };
 
 /**
@@ -186,11 +304,20 @@ struct vring_stats {
  * @may_reduce: a smaller ring than asked for is acceptable
  * @event_triggered: hint that an interrupt came, so that with event indexes
  *	none follows until callbacks are enabled again; racy by design
+ * @in_order: VIRTIO_F_IN_ORDER was negotiated
+ * @in_batch: the device used several buffers at once, not all reaped yet
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
+ * @mapping: how requests are mapped
+ * @bounce_max: length in bytes of the longest list that is copied into a cell
+ * @data_cell: length in bytes of a data cell
  * @free_head: first free descriptor id
+ * @oldest: in order, id of the request that the device uses next
+ * @batch_last: id of the last request of a batch
+ * @batch_len: bytes that the device says it wrote to that
  * @num_added: descriptors added since the last kick
  * @align: alignment of the split ring's used ring in bytes
  * @dma_dev: the device that everything is mapped for, chosen at creation
+ * @scratch: VRING_SCRATCH_SEGS segments for the request that is being added
  * @ring: the ring as it is now
  * @stats: counters
  * @notify: the transport's doorbell
@@ -211,11 +338,20 @@ struct vring_virtqueue {
 	bool own_ring;
 	bool may_reduce;
 	bool event_triggered;
+	bool in_order;
+	bool in_batch;
 	bool bounce;
+	u8 mapping;
+	u16 bounce_max;
+	u16 data_cell;
 	u16 free_head;
 	u16 num_added;
+	u16 oldest;
+	u16 batch_last;
+	u32 batch_len;
 	u32 align;
 	struct device *dma_dev;
+	struct vring_seg *scratch;
 	struct vring_ring ring;
 	struct vring_stats stats;
 	bool (*notify)(struct virtqueue *vq);
@@ -226,24 +362,60 @@ struct vring_virtqueue {
 /* core.c */
 __printf(2, 3)
 void vring_break(struct vring_virtqueue *vq, const char *fmt, ...);
+void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx,
+		   bool discard);
 
 /* dma.c */
 struct device *vring_dma_device(struct virtio_device *vdev,
 				struct device *transport_dev);
 struct device *vring_vdev_dma_device(struct virtio_device *vdev);
+enum vring_mapping vring_dma_mapping(struct device *dev);
 int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 		  struct scatterlist *sgs[], unsigned int out_sgs,
 		  unsigned int in_sgs);
+int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
+		       struct scatterlist *sgs[], unsigned int out_sgs,
+		       unsigned int in_sgs);
+int vring_dma_map_single(struct vring_virtqueue *vq, struct vring_request *req,
+			 struct scatterlist *sg, bool in);
+int vring_dma_take_mapped(struct vring_virtqueue *vq, struct vring_request *req,
+			  struct scatterlist *sgs[], unsigned int out_sgs,
+			  unsigned int in_sgs);
 void vring_dma_unmap(struct vring_virtqueue *vq, const struct vring_seg *segs,
 		     u32 first, u32 num, bool discard);
 int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind);
 void vring_dma_unmap_table(struct vring_virtqueue *vq,
 			   const struct vring_indirect *ind);
+int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
+		      u32 num, bool in);
+void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
+			 u32 num, bool in, bool discard);
+struct vring_seg *vring_dma_segs(struct vring_cursor *cursor, size_t len,
+				 u16 flags, struct vring_seg *seg);
+u32 vring_dma_max_seg(const struct vring_virtqueue *vq);
+int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
+			  bool in);
+void vring_dma_free_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
+			  bool in);
+void vring_dma_give_cell(struct vring_virtqueue *vq, dma_addr_t addr, u32 len,
+			 bool in);
+void vring_dma_take_cell(struct vring_virtqueue *vq, dma_addr_t addr, u32 len);
 void *vring_dma_alloc(struct device *dev, size_t size, dma_addr_t *addr,
 		      gfp_t gfp);
 void vring_dma_free(struct device *dev, size_t size, void *mem,
 		    dma_addr_t addr);
 bool vring_dma_forced_bounce(struct device *dev);
+
+/* cell.c */
+void vring_cell_init_queue(struct vring_virtqueue *vq);
+int vring_cell_alloc(struct vring_virtqueue *vq, struct vring_ring *ring);
+void vring_cell_drop(struct vring_virtqueue *vq, struct vring_ring *ring);
+void vring_cell_free(struct vring_virtqueue *vq, struct vring_ring *ring);
+void *vring_cell_table(struct vring_virtqueue *vq, struct vring_request *req);
+int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
+		   struct scatterlist *sgs[], unsigned int out_sgs,
+		   unsigned int in_sgs, gfp_t gfp);
+void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard);
 
 /*
  * The layouts.  Each has the same set; core.c picks one with a branch, since
@@ -254,11 +426,10 @@ size_t vring_##_name##_size(u32 num, u32 align);			\
 void vring_##_name##_place(struct vring_ring *ring, u32 align);	\
 void vring_##_name##_reset(struct vring_virtqueue *vq,			\
 			   struct vring_ring *ring);			\
-void vring_##_name##_fill_table(struct vring_virtqueue *vq,		\
-				struct vring_indirect *ind);		\
-void vring_##_name##_publish(struct vring_virtqueue *vq, u16 id,	\
-			     const struct vring_request *req,		\
-			     const struct vring_indirect *ind);		\
+void vring_##_name##_fill_table(struct vring_virtqueue *vq, void *table,	\
+				const struct vring_seg *segs, u32 num);	\
+void vring_##_name##_publish(struct vring_virtqueue *vq,		\
+			     const struct vring_request *req);		\
 void vring_##_name##_withdraw(struct vring_virtqueue *vq);		\
 bool vring_##_name##_more_used(const struct vring_virtqueue *vq);	\
 bool vring_##_name##_get_used(struct vring_virtqueue *vq, u32 *id,	\
@@ -273,5 +444,10 @@ u16 vring_##_name##_next(const struct vring_virtqueue *vq)
 
 VRING_DECLARE_LAYOUT(split);
 VRING_DECLARE_LAYOUT(packed);
+
+/* Calls the function of the queue's layout: a branch, not a pointer. */
+#define vring_layout(vq, func, ...)					\
+	((vq)->packed ? vring_packed_##func(__VA_ARGS__) :		\
+			vring_split_##func(__VA_ARGS__))
 
 #endif /* _VIRTIO_RING_RING_H */

@@ -76,9 +76,10 @@ void vring_split_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 	}
 }
 
-static void split_write_desc(struct vring_virtqueue *vq,
-			     struct vring_desc *desc,
-			     const struct vring_seg *seg, bool last)
+static __always_inline void split_write_desc(struct vring_virtqueue *vq,
+					     struct vring_desc *desc,
+					     const struct vring_seg *seg,
+					     u16 next, bool last)
 {
 	u16 flags = last ? 0 : VRING_DESC_F_NEXT;
 
@@ -88,59 +89,62 @@ static void split_write_desc(struct vring_virtqueue *vq,
 	desc->addr = cpu_to_virtio64(vq->vq.vdev, seg->addr);
 	desc->len = cpu_to_virtio32(vq->vq.vdev, seg->len);
 	desc->flags = cpu_to_virtio16(vq->vq.vdev, flags);
-	desc->next = cpu_to_virtio16(vq->vq.vdev, last ? 0 : seg->next);
+	desc->next = cpu_to_virtio16(vq->vq.vdev, last ? 0 : next);
 }
 
 /**
  * vring_split_fill_table - write an indirect table, virtio 1.2 section 2.7.5.3
  * @vq: the virtqueue
- * @ind: the table, its segments mapped, itself not mapped yet
+ * @table: the table
+ * @segs: what to write into it
+ * @num: number of segments
  */
-void vring_split_fill_table(struct vring_virtqueue *vq,
-			    struct vring_indirect *ind)
+void vring_split_fill_table(struct vring_virtqueue *vq, void *table,
+			    const struct vring_seg *segs, u32 num)
 {
-	struct vring_desc *desc = ind->table;
+	struct vring_desc *desc = table;
 	u32 i;
 
-	for (i = 0; i < ind->num; i++)
-		split_write_desc(vq, &desc[i], &ind->segs[i],
-				 i == ind->num - 1);
+	for (i = 0; i < num; i++)
+		split_write_desc(vq, &desc[i], &segs[i], i + 1, i == num - 1);
 }
 
 /**
  * vring_split_publish - hand a request to the device, virtio 1.2 section 2.7.13
  * @vq: the virtqueue
- * @id: id of the first descriptor
- * @req: the request, mapped; used if there is no indirect table
- * @ind: the indirect table, filled in and mapped, or NULL
+ * @req: the request, mapped, its table, if it has one, filled in
  *
  * Writes the descriptors and makes them available; the device is not notified.
  */
-void vring_split_publish(struct vring_virtqueue *vq, u16 id,
-			 const struct vring_request *req,
-			 const struct vring_indirect *ind)
+void vring_split_publish(struct vring_virtqueue *vq,
+			 const struct vring_request *req)
 {
 	struct vring_split *split = &vq->ring.split;
 	struct virtio_device *vdev = vq->vq.vdev;
 	struct vring *vring = &split->vring;
 	struct vring_desc *desc;
-	u32 i, n;
+	u32 i, n, next;
 
-	if (ind) {
-		desc = &vring->desc[id];
-		desc->addr = cpu_to_virtio64(vdev, ind->addr);
-		desc->len = cpu_to_virtio32(vdev, ind->len);
+	if (req->table_len) {
+		desc = &vring->desc[req->id];
+		desc->addr = cpu_to_virtio64(vdev, req->table);
+		desc->len = cpu_to_virtio32(vdev, req->table_len);
 		desc->flags = cpu_to_virtio16(vdev, VRING_DESC_F_INDIRECT);
 		desc->next = 0;
+	} else if (req->num == 1) {
+		split_write_desc(vq, &vring->desc[req->id],
+				 &req->segs[req->linear ? 0 : req->id], 0, true);
 	} else {
-		for (n = 0, i = req->first; n < req->num;
-		     n++, i = req->segs[i].next)
-			split_write_desc(vq, &vring->desc[i], &req->segs[i],
-					 i == req->last);
+		for (n = 0, i = req->id; n < req->num; n++, i = next) {
+			next = vq->ring.segs[i].next;
+			split_write_desc(vq, &vring->desc[i],
+					 &req->segs[req->linear ? n : i], next,
+					 n == req->num - 1);
+		}
 	}
 
 	n = split->avail_idx & (vring->num - 1);
-	vring->avail->ring[n] = cpu_to_virtio16(vdev, id);
+	vring->avail->ring[n] = cpu_to_virtio16(vdev, req->id);
 
 	/*
 	 * Descriptors and ring entry before the index that exposes them; pairs

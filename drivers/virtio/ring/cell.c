@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Cells: memory next to the ring that stays mapped for the device, so that
+ * indirect tables and small buffers cost no mapping.  Where accesses are
+ * translated, a mapping, its removal and the invalidation that follows cost more
+ * than copying a page; what is not copied is mapped a direction at a time.
+ *
+ * Rules of swiotlb apply to what the device writes.  It may write less than
+ * there is room for and report any length, so a whole buffer is copied in when
+ * the request is added and back when it completes: what was not written keeps
+ * its content, and nothing of an older request shows.  Cells are mapped for one
+ * direction, so the device reads no more than the buffer's own mapping would
+ * have let it read.
+ */
+#include <linux/align.h>
+#include <linux/dma-mapping.h>
+#include <linux/highmem.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/slab.h>
+
+#include "ring.h"
+
+/* Sizes in bytes of the kinds of cells that nobody tunes: powers of two. */
+#define CELL_TABLE_SIZE		256
+#define CELL_HEADER_SIZE	256
+#define CELL_STATUS_SIZE	128
+
+/* A list of up to so many bytes goes into a cell whatever bounce_max is. */
+#define CELL_SMALL		128
+
+/* Pieces of a cell start at multiples of this. */
+#define CELL_ALIGN		16
+
+#define CELL_BOUNCE_MAX		4096
+
+static uint bounce_max = CELL_BOUNCE_MAX;
+
+static int bounce_max_set(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 0, CELL_BOUNCE_MAX);
+}
+
+static const struct kernel_param_ops bounce_max_ops = {
+	.set	= bounce_max_set,
+	.get	= param_get_uint,
+};
+module_param_cb(bounce_max, &bounce_max_ops, &bounce_max, 0644);
+MODULE_PARM_DESC(bounce_max,
+		 "copy translated buffers of up to so many bytes, 0 to 4096, instead of mapping them; for queues created from then on");
+
+static bool cell_in(enum vring_cell_kind kind)
+{
+	return kind == VRING_CELL_STATUS || kind == VRING_CELL_IN;
+}
+
+static u32 cell_size(const struct vring_virtqueue *vq, enum vring_cell_kind kind)
+{
+	switch (kind) {
+	case VRING_CELL_TABLE:
+		return CELL_TABLE_SIZE;
+	case VRING_CELL_HEADER:
+		return CELL_HEADER_SIZE;
+	case VRING_CELL_STATUS:
+		return CELL_STATUS_SIZE;
+	default:
+		return vq->data_cell;
+	}
+}
+
+static u32 cell_chunks(const struct vring_virtqueue *vq, u32 num,
+		       enum vring_cell_kind kind)
+{
+	return DIV_ROUND_UP(num * (u64)cell_size(vq, kind), PAGE_SIZE);
+}
+
+/* The cell of an id; NULL if there is none and no memory for one. */
+static void *cell_get(struct vring_virtqueue *vq, enum vring_cell_kind kind,
+		      u16 id, dma_addr_t *addr)
+{
+	u32 size = cell_size(vq, kind), pos = id * size;
+	struct vring_chunk *chunk;
+
+	if (!vq->ring.chunk[kind])
+		return NULL;
+	chunk = &vq->ring.chunk[kind][pos / PAGE_SIZE];
+	if (unlikely(!chunk->mem) &&
+	    vring_dma_alloc_chunk(vq, chunk, cell_in(kind)))
+		return NULL;
+	*addr = chunk->addr + pos % PAGE_SIZE;
+	return chunk->mem + pos % PAGE_SIZE;
+}
+
+/**
+ * vring_cell_init_queue - decide how a queue's requests are mapped
+ * @vq: the virtqueue, its DMA device chosen
+ */
+void vring_cell_init_queue(struct vring_virtqueue *vq)
+{
+	vq->mapping = vring_dma_mapping(vq->dma_dev);
+	vq->bounce_max = READ_ONCE(bounce_max);
+	/* Large tables go there, too. */
+	vq->data_cell = roundup_pow_of_two(max_t(u32, vq->bounce_max, 2048));
+}
+
+/**
+ * vring_cell_alloc - prepare a ring for cells
+ * @vq: the virtqueue
+ * @ring: the ring, @num set
+ *
+ * The cells themselves come when they are needed first.
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int vring_cell_alloc(struct vring_virtqueue *vq, struct vring_ring *ring)
+{
+	enum vring_cell_kind kind;
+
+	memset(ring->chunk, 0, sizeof(ring->chunk));
+	ring->xfer = NULL;
+	if (vq->mapping == VRING_MAP_SEGS)
+		return 0;
+
+	for (kind = 0; kind < VRING_CELL_KINDS; kind++) {
+		/* Without translation there is nothing to avoid but kmalloc(). */
+		if (kind != VRING_CELL_TABLE && vq->mapping == VRING_MAP_ONLY)
+			continue;
+		if (kind == VRING_CELL_TABLE && !vq->indirect)
+			continue;
+		ring->chunk[kind] = kvcalloc(cell_chunks(vq, ring->num, kind),
+					     sizeof(*ring->chunk[kind]),
+					     GFP_KERNEL);
+		if (!ring->chunk[kind])
+			goto err_free;
+	}
+	if (vq->mapping != VRING_MAP_CELLS)
+		return 0;
+	ring->xfer = kvcalloc(ring->num, sizeof(*ring->xfer), GFP_KERNEL);
+	if (ring->xfer)
+		return 0;
+
+err_free:
+	vring_cell_free(vq, ring);
+	return -ENOMEM;
+}
+
+/**
+ * vring_cell_drop - free the cells of a ring that has no request in flight
+ * @vq: the virtqueue
+ * @ring: the ring
+ */
+void vring_cell_drop(struct vring_virtqueue *vq, struct vring_ring *ring)
+{
+	enum vring_cell_kind kind;
+	struct vring_chunk *chunk;
+	u32 i;
+
+	for (kind = 0; kind < VRING_CELL_KINDS; kind++) {
+		if (!ring->chunk[kind])
+			continue;
+		for (i = 0; i < cell_chunks(vq, ring->num, kind); i++) {
+			chunk = &ring->chunk[kind][i];
+			if (chunk->mem)
+				vring_dma_free_chunk(vq, chunk, cell_in(kind));
+		}
+	}
+}
+
+/**
+ * vring_cell_free - undo vring_cell_alloc()
+ * @vq: the virtqueue
+ * @ring: the ring
+ */
+void vring_cell_free(struct vring_virtqueue *vq, struct vring_ring *ring)
+{
+	enum vring_cell_kind kind;
+
+	vring_cell_drop(vq, ring);
+	for (kind = 0; kind < VRING_CELL_KINDS; kind++)
+		kvfree(ring->chunk[kind]);
+	kvfree(ring->xfer);
+}
+
+/*
+ * Where the lists of a request go: fill levels of the cells of its id.  Planned
+ * once to count, and the same way again to do it.
+ */
+struct cell_plan {
+	u16 id;
+	void *mem[VRING_CELL_KINDS];
+	dma_addr_t addr[VRING_CELL_KINDS];
+	u32 used[VRING_CELL_KINDS];
+	bool none[VRING_CELL_KINDS];
+};
+
+/* Take @len bytes of a cell; false if there is no room. */
+static bool plan_take(struct vring_virtqueue *vq, struct cell_plan *plan,
+		      enum vring_cell_kind kind, u32 len, u32 *offset)
+{
+	*offset = ALIGN(plan->used[kind], CELL_ALIGN);
+	if (*offset + len > cell_size(vq, kind) || plan->none[kind])
+		return false;
+	if (!plan->mem[kind]) {
+		plan->mem[kind] = cell_get(vq, kind, plan->id,
+					   &plan->addr[kind]);
+		plan->none[kind] = !plan->mem[kind];
+		if (plan->none[kind])
+			return false;
+	}
+	plan->used[kind] = *offset + len;
+	return true;
+}
+
+/* The kind of cell that a list goes into, and where; KINDS: it is mapped. */
+static enum vring_cell_kind plan_list(struct vring_virtqueue *vq,
+				      struct cell_plan *plan, bool in,
+				      size_t len, u32 entries, u32 *offset)
+{
+	enum vring_cell_kind kind;
+
+	if (len > max_t(u32, vq->bounce_max, CELL_SMALL))
+		return VRING_CELL_KINDS;
+	/* In a cell its entries are one segment. */
+	if (entries > 1 && unlikely(len > vring_dma_max_seg(vq)))
+		return VRING_CELL_KINDS;
+	kind = in ? VRING_CELL_STATUS : VRING_CELL_HEADER;
+	if (len <= CELL_SMALL && plan_take(vq, plan, kind, len, offset))
+		return kind;
+	kind = in ? VRING_CELL_IN : VRING_CELL_OUT;
+	if (len <= vq->bounce_max && plan_take(vq, plan, kind, len, offset))
+		return kind;
+	return VRING_CELL_KINDS;
+}
+
+static void plan_rewind(struct cell_plan *plan)
+{
+	memset(plan->used, 0, sizeof(plan->used));
+}
+
+/* Length and number of entries of a list, of which at most *left count. */
+static size_t list_measure(struct scatterlist *sg, u32 *left, u32 *entries)
+{
+	size_t len = 0;
+
+	for (*entries = 0; sg && *left; sg = sg_next(sg), (*left)--) {
+		len += sg->length;
+		(*entries)++;
+	}
+	return len;
+}
+
+/* Copy between a cell and pages, which may be in high memory. */
+static void cell_copy(void *cell, struct page *page, size_t offset, size_t len,
+		      bool to_page)
+{
+	size_t n;
+
+	page = nth_page(page, offset / PAGE_SIZE);
+	offset %= PAGE_SIZE;
+	for (; len; len -= n, cell += n) {
+		n = min_t(size_t, len, PAGE_SIZE - offset);
+		if (to_page)
+			memcpy_to_page(page, offset, cell, n);
+		else
+			memcpy_from_page(cell, page, offset, n);
+		page = nth_page(page, 1);
+		offset = 0;
+	}
+}
+
+/* Room for what has to be remembered of a request. */
+static int xfer_init(struct vring_xfer *xfer, u32 sgs, u32 copies, gfp_t gfp)
+{
+	xfer->mem = NULL;
+	xfer->sgs = xfer->inline_sgs;
+	xfer->copies = xfer->inline_copies;
+	xfer->ncopies = 0;
+	if (likely(sgs <= VRING_XFER_SGS && copies <= VRING_XFER_COPIES))
+		return 0;
+
+	xfer->mem = kmalloc(size_add(array_size(sgs, sizeof(*xfer->sgs)),
+				     array_size(copies, sizeof(*xfer->copies))),
+			    gfp & ~__GFP_HIGHMEM);
+	if (!xfer->mem)
+		return -ENOMEM;
+	xfer->sgs = xfer->mem;
+	xfer->copies = xfer->mem + sgs * sizeof(*xfer->sgs);
+	return 0;
+}
+
+/* Take over the entries of the lists that are mapped, and map them. */
+static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
+		    struct cell_plan *plan, struct scatterlist *sgs[],
+		    unsigned int out_sgs, unsigned int in_sgs, u32 left)
+{
+	struct scatterlist *to = xfer->sgs, *sg;
+	u32 entries, offset;
+	unsigned int n;
+	size_t len;
+	int err;
+
+	if (xfer->nout)
+		sg_init_table(xfer->sgs, xfer->nout);
+	if (xfer->nin)
+		sg_init_table(xfer->sgs + xfer->nout, xfer->nin);
+	plan_rewind(plan);
+	for (n = 0; n < out_sgs + in_sgs; n++) {
+		len = list_measure(sgs[n], &left, &entries);
+		if (plan_list(vq, plan, n >= out_sgs, len, entries, &offset) !=
+		    VRING_CELL_KINDS)
+			continue;
+		for (sg = sgs[n]; entries--; sg = sg_next(sg), to++)
+			sg_set_page(to, sg_page(sg), sg->length, sg->offset);
+	}
+
+	if (xfer->nout) {
+		err = vring_dma_map_sgs(vq, xfer->sgs, xfer->nout, false);
+		if (unlikely(err))
+			return err;
+	}
+	if (!xfer->nin)
+		return 0;
+	err = vring_dma_map_sgs(vq, xfer->sgs + xfer->nout, xfer->nin, true);
+	if (unlikely(err) && xfer->nout)
+		vring_dma_unmap_sgs(vq, xfer->sgs, xfer->nout, false, false);
+	return err;
+}
+
+/* Copy a list into its place in a cell, and remember the way back. */
+static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
+		      u32 entries, void *cell, dma_addr_t addr, bool in)
+{
+	for (; entries--; sg = sg_next(sg)) {
+		cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
+		if (in)
+			xfer->copies[xfer->ncopies++] = (struct vring_copy) {
+				.page = sg_page(sg),
+				.offset = sg->offset,
+				.len = sg->length,
+				.cell = cell,
+				.addr = addr,
+			};
+		cell += sg->length;
+		addr += sg->length;
+	}
+}
+
+/* vring_cell_map() for a single entry, as network cards have them: no plan. */
+static int cell_map_single(struct vring_virtqueue *vq,
+			   struct vring_request *req, struct scatterlist *sg,
+			   bool in)
+{
+	struct vring_xfer *xfer = &vq->ring.xfer[req->id];
+	struct vring_seg *seg = vq->scratch;
+	u32 len = sg->length;
+	void *cell = NULL;
+	int err;
+
+	xfer->mem = NULL;
+	xfer->sgs = xfer->inline_sgs;
+	xfer->copies = xfer->inline_copies;
+	xfer->nout = 0;
+	xfer->nin = 0;
+	xfer->ncopies = 0;
+
+	if (len <= CELL_SMALL)
+		cell = cell_get(vq, in ? VRING_CELL_STATUS : VRING_CELL_HEADER,
+				req->id, &seg->addr);
+	if (!cell && len <= vq->bounce_max)
+		cell = cell_get(vq, in ? VRING_CELL_IN : VRING_CELL_OUT,
+				req->id, &seg->addr);
+	if (cell) {
+		cell_copy(cell, sg_page(sg), sg->offset, len, false);
+		if (in) {
+			xfer->inline_copies[0] = (struct vring_copy) {
+				.page = sg_page(sg),
+				.offset = sg->offset,
+				.len = len,
+				.cell = cell,
+				.addr = seg->addr,
+			};
+			xfer->ncopies = 1;
+		}
+		vring_dma_give_cell(vq, seg->addr, len, in);
+		vq->stats.bounced_bytes += len;
+	} else {
+		sg_init_table(xfer->inline_sgs, 1);
+		sg_set_page(xfer->inline_sgs, sg_page(sg), len, sg->offset);
+		err = vring_dma_map_sgs(vq, xfer->inline_sgs, 1, in);
+		if (unlikely(err))
+			return err;
+		vring_dma_segs(&(struct vring_cursor){ .sg = xfer->inline_sgs },
+			       len, 0, seg);
+		xfer->nout = !in;
+		xfer->nin = in;
+	}
+
+	seg->len = len;
+	seg->flags = in ? VRING_SEG_WRITE : 0;
+	req->segs = seg;
+	req->linear = true;
+	req->in_len = in ? len : 0;
+	/* An undisturbed device-readable cell needs nothing undone. */
+	req->undo = cell && !in ? 0 : VRING_UNDO_XFER;
+	return 0;
+}
+
+/**
+ * vring_cell_map - map a translated request
+ * @vq: the virtqueue
+ * @req: @id and @num set; the rest is filled in
+ * @sgs: the driver's scatterlists, device-readable ones first
+ * @out_sgs: number of device-readable scatterlists
+ * @in_sgs: number of device-writable scatterlists
+ * @gfp: how to allocate what a large request needs
+ *
+ * Lists that fit go into the cells of the request's id, all others are mapped
+ * with one call a direction.  Entries are joined within a list but not across
+ * lists: there are devices that count on a header to be a segment of its own.
+ *
+ * Context: any that @gfp allows, serialized by the driver.
+ * Return: 0; -ENOMEM if something could not be mapped, -EINVAL if the lists have
+ * less than @req->num entries: then nothing stays mapped; -EAGAIN if the request
+ * has to be mapped with vring_dma_map().
+ */
+int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
+		   struct scatterlist *sgs[], unsigned int out_sgs,
+		   unsigned int in_sgs, gfp_t gfp)
+{
+	struct vring_xfer *xfer = &vq->ring.xfer[req->id];
+	struct vring_seg *seg = vq->scratch;
+	struct cell_plan plan = { .id = req->id };
+	u32 left = req->num, mapped[2] = { }, copies = 0;
+	struct vring_cursor cursor[2];
+	enum vring_cell_kind kind;
+	u32 entries, offset;
+	unsigned int n;
+	u64 in_len = 0;
+	size_t len;
+	int err;
+
+	if (unlikely(req->num > VRING_SCRATCH_SEGS))
+		return -EAGAIN;
+	if (vq->premapped)
+		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
+	if (req->num == 1)
+		return cell_map_single(vq, req, sgs[0], in_sgs);
+
+	for (n = 0; n < out_sgs + in_sgs; n++) {
+		bool in = n >= out_sgs;
+
+		/* The count rules: a list may have room to spare. */
+		len = list_measure(sgs[n], &left, &entries);
+		if (in)
+			in_len += len;
+		if (plan_list(vq, &plan, in, len, entries, &offset) ==
+		    VRING_CELL_KINDS)
+			mapped[in] += entries;
+		else if (in)
+			copies += entries;
+	}
+	if (WARN_ON_ONCE(left))
+		return -EINVAL;
+
+	err = xfer_init(xfer, mapped[0] + mapped[1], copies, gfp);
+	if (unlikely(err))
+		return -EAGAIN;
+	xfer->nout = mapped[0];
+	xfer->nin = mapped[1];
+	if (mapped[0] + mapped[1]) {
+		err = xfer_map(vq, xfer, &plan, sgs, out_sgs, in_sgs, req->num);
+		if (unlikely(err)) {
+			kfree(xfer->mem);
+			return err;
+		}
+		cursor[0] = (struct vring_cursor){ .sg = xfer->sgs };
+		cursor[1] = (struct vring_cursor){ .sg = xfer->sgs + xfer->nout };
+	}
+
+	left = req->num;
+	plan_rewind(&plan);
+	for (n = 0; n < out_sgs + in_sgs; n++) {
+		bool in = n >= out_sgs;
+		u16 flags = in ? VRING_SEG_WRITE : 0;
+
+		len = list_measure(sgs[n], &left, &entries);
+		if (!entries)
+			continue;
+		kind = plan_list(vq, &plan, in, len, entries, &offset);
+		if (kind == VRING_CELL_KINDS) {
+			seg = vring_dma_segs(&cursor[in], len, flags, seg);
+			continue;
+		}
+		seg->addr = plan.addr[kind] + offset;
+		seg->len = len;
+		xfer_copy(xfer, sgs[n], entries, plan.mem[kind] + offset,
+			  seg->addr, in);
+		vring_dma_give_cell(vq, seg->addr, len, in);
+		vq->stats.bounced_bytes += len;
+		seg->flags = flags;
+		seg++;
+	}
+
+	req->segs = vq->scratch;
+	req->linear = true;
+	req->num = seg - vq->scratch;
+	req->in_len = min_t(u64, in_len, U32_MAX);
+	req->data_free = !plan.used[VRING_CELL_OUT];
+	req->undo = VRING_UNDO_XFER;
+	return 0;
+}
+
+/**
+ * vring_cell_unmap - unmap a translated request and copy back what it got
+ * @vq: the virtqueue
+ * @id: id of its first descriptor
+ * @discard: nobody wants what the device wrote; do not touch the buffers
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
+{
+	struct vring_xfer *xfer = &vq->ring.xfer[id];
+	const struct vring_copy *copy;
+	u32 i;
+
+	if (xfer->nout)
+		vring_dma_unmap_sgs(vq, xfer->sgs, xfer->nout, false, discard);
+	if (xfer->nin)
+		vring_dma_unmap_sgs(vq, xfer->sgs + xfer->nout, xfer->nin, true,
+				    discard);
+	for (i = 0; i < xfer->ncopies && !discard; i++) {
+		copy = &xfer->copies[i];
+		vring_dma_take_cell(vq, copy->addr, copy->len);
+		cell_copy(copy->cell, copy->page, copy->offset, copy->len, true);
+		vq->stats.bounced_bytes += copy->len;
+	}
+	kfree(xfer->mem);
+}
+
+/**
+ * vring_cell_table - find a place for an indirect table in the cells of a request
+ * @vq: the virtqueue
+ * @req: the request, mapped; @table and @table_len are filled in
+ *
+ * The caller fills it in and gives it to the device with vring_dma_give_cell().
+ *
+ * Context: any, serialized by the driver.
+ * Return: the table, NULL if it fits nowhere or memory is short.
+ */
+void *vring_cell_table(struct vring_virtqueue *vq, struct vring_request *req)
+{
+	u32 len = req->num * sizeof(struct vring_desc);
+	void *table = NULL;
+
+	if (len <= CELL_TABLE_SIZE)
+		table = cell_get(vq, VRING_CELL_TABLE, req->id, &req->table);
+	else if (req->data_free && len <= vq->data_cell)
+		table = cell_get(vq, VRING_CELL_OUT, req->id, &req->table);
+	if (table)
+		req->table_len = len;
+	return table;
+}
