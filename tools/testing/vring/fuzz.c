@@ -96,28 +96,62 @@ static void recycle(struct virtqueue *vq, void *buf)
 
 /* ---- operations ---- */
 
+static void add(struct drv_req *r, enum drv_add how)
+{
+	int err = drv_add_as(&drv, r, how);
+
+	if (!err) {
+		queued[nqueued++] = r;
+		return;
+	}
+	if (err != -ENOSPC && err != -ENOMEM && err != -EIO && err != -EINVAL)
+		fail("adding a request returned %d", err);
+	if (err == -EINVAL && r->nout + r->nin <= virtqueue_get_vring_size(drv.q->vq))
+		fail("a request that fits was called invalid");
+	drv_free(&drv, r);
+}
+
 static void op_add(void)
 {
 	u8 shape = byte();
 	unsigned int nout = shape & 7, nin = shape >> 3 & 7, len = 1 + byte() % 64;
-	struct drv_req *r;
-	int err;
 
 	if (!nout && !nin)
 		nin = 1;
 	if (shape & 0x40 && nout + nin == 1)
 		len *= 100;		/* across pages */
-	r = drv_req(&drv, nout, nin, len);
-	err = drv_add_as(&drv, r, shape & 0x80 ? DRV_SGS_EACH : DRV_SGS);
-	if (err) {
-		if (err != -ENOSPC && err != -ENOMEM && err != -EIO && err != -EINVAL)
-			fail("adding a request returned %d", err);
-		if (err == -EINVAL && nout + nin <= virtqueue_get_vring_size(drv.q->vq))
-			fail("a request that fits was called invalid");
-		drv_free(&drv, r);
-		return;
+	add(drv_req(&drv, nout, nin, len), shape & 0x80 ? DRV_SGS_EACH : DRV_SGS);
+}
+
+/* Lists of some KiB, that are copied, mapped, or both in one request. */
+static void op_add_lists(void)
+{
+	static const u16 lens[] = {
+		1, 16, 100, 128, 129, 200, 201, 512, 1000, 1024, 2047, 2048, 2049, 3000, 4095,
+		4096,
+	};
+	struct drv_shape s = { 0 };
+	unsigned int n = 0, bytes = 0, out, lists, i;
+	u8 how = byte();
+
+	lists = 1 + how % 6;
+	out = (how >> 3) % (lists + 1);
+	for (i = 0; i < lists; i++) {
+		u8 what = byte();
+		unsigned int entries = 1 + (what >> 4) % 3;
+
+		/* Enough for every way to map, and quick. */
+		for (; entries && bytes < 12000; entries--) {
+			s.len[n++] = lens[what & 15];
+			bytes += lens[what & 15];
+		}
+		if (n)
+			s.last |= BIT(n - 1);
+		if (i + 1 == out)
+			s.nout = n;
 	}
-	queued[nqueued++] = r;
+	s.nin = n - s.nout;
+	add(drv_req_shape(&drv, &s), DRV_SGS_LISTS);
 }
 
 static void op_get(void)
@@ -125,17 +159,16 @@ static void op_get(void)
 	struct drv_req *r;
 	unsigned int len;
 
+	r = virtqueue_get_buf(drv.q->vq, &len);
+	if (!r)
+		return;
+	/* It may have become hostile at a barrier just now. */
 	if (!hostile) {
-		r = drv_get(&drv);
-		if (!r)
-			return;
+		drv_got(&drv, r, len);
 		forget(r);
 		drv_free(&drv, r);
 		return;
 	}
-	r = virtqueue_get_buf(drv.q->vq, &len);
-	if (!r)
-		return;
 	if (len > r->writable)
 		fail("%u bytes written of %llu", len, r->writable);
 	take_back(r);
@@ -216,17 +249,19 @@ static void scribble(void)
 
 static void scribble_buffers(void)
 {
-	unsigned int i, j;
+	static u8 zero[256];
+	unsigned int i;
+	u64 off;
 
 	/* What the device holds it may write as it likes. */
 	if (hostile || !drv.q->enabled)
 		return;
-	for (i = 0; i < nheld; i++)
-		for (j = 0; j < held[i].req.nseg; j++)
-			if (held[i].req.seg[j].write)
-				memset(dev_ptr(drv.q, held[i].req.seg[j].addr,
-					       held[i].req.seg[j].len, true), 0,
-				       held[i].req.seg[j].len);
+	for (i = 0; i < nheld; i++) {
+		for (off = 0; off < held[i].req.writable; off += sizeof(zero))
+			dev_write(drv.q, &held[i].req, off, zero,
+				  min(held[i].req.writable - off, (u64)sizeof(zero)));
+		held[i].from->scribbled = true;
+	}
 }
 
 static void op_forge(void)
@@ -297,8 +332,11 @@ static void step(u8 op)
 	harness_context("operation %u, %s%s", op, drv.q->packed ? "packed" : "split",
 			hostile ? ", hostile" : "");
 	switch (op & 31) {
-	case 0 ... 5:
+	case 0 ... 2:
 		op_add();
+		break;
+	case 3 ... 5:
+		op_add_lists();
 		break;
 	case 6 ... 8:
 		op_take();
@@ -352,8 +390,11 @@ static void step(u8 op)
 		break;
 	case 27:
 		/* Whatever comes next meets a failure; a premapped driver's own not. */
-		if (!premapped)
-			fail_nth(1 + byte() % 8);
+		size = byte();
+		if (size & 0x80)
+			kernel_out_of_memory(size & 1);
+		else if (!premapped)
+			fail_nth(1 + size % 8);
 		break;
 	case 28:
 		kernel_set_barrier_hook(byte() & 1 ? at_barrier : NULL, NULL);
@@ -380,11 +421,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	static const enum shim_dma modes[] = {
 		SHIM_DMA_TRANSLATED, SHIM_DMA_DIRECT, SHIM_DMA_BOUNCED, SHIM_DMA_IDENTITY,
 	};
+	static const char * const bounce_max[] = { "4096", "0", "200", "2048" };
 	static const u16 sizes[] = { 16, 4, 1, 7 };
 	struct drv_req *r;
 	struct queue_opts o = { 0 };
 	u64 features;
-	u8 how, what;
+	u8 how, what, cells;
 
 	in.data = data;
 	in.left = size;
@@ -397,6 +439,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	how = byte();
 	what = byte();
+	cells = byte();
 	features = BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_RESET);
 	if (how & 1)
 		features |= BIT_ULL(VIRTIO_F_RING_PACKED);
@@ -410,7 +453,13 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		features &= ~BIT_ULL(VIRTIO_F_VERSION_1);
 		shim_big_endian_guest = true;
 	}
+	check_eq(shim_set_bounce_max(bounce_max[cells & 3]), 0);
 	dev_init(&dev, features, modes[how >> 4 & 3]);
+	dev.parent.shim_noncoherent = cells & 4;
+	if (cells & 8)
+		dev.parms.max_segment_size = 4096;
+	if (cells & 16)
+		dev.dma_dev->shim_bounce_in = 9;
 	premapped = what & 8;
 	o.num = how & 1 ? sizes[what & 3] : sizes[(what & 3) % 3];
 	o.ctx = what & 16;
@@ -419,6 +468,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		fail("no queue");
 	drv_init(&drv, &dev.queue[0]);
 	drv.premapped = premapped;
+	drv.chained = cells & 32;
+	drv.place = cells >> 6;
 	if (premapped && virtqueue_set_dma_premapped(drv.q->vq))
 		fail("a new queue cannot be premapped");
 
@@ -428,6 +479,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	harness_context("the end, %s%s", drv.q->packed ? "packed" : "split",
 			hostile ? ", hostile" : "");
 	fail_nth(0);
+	kernel_out_of_memory(false);
 	kernel_set_barrier_hook(NULL, NULL);
 	while ((r = virtqueue_detach_unused_buf(drv.q->vq)))
 		take_back(r);
@@ -462,7 +514,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	static const u8 body[] = {
 		16, 2, 0, 0x0a, 20, 0, 0x08, 9, 0, 0x49, 30, 15, 6, 6, 6, 9, 4, 9, 1, 100,
 		17, 12, 12, 18, 9, 0, 19, 12, 0, 0x12, 5, 20, 6, 9, 0, 17, 12, 0, 0x09, 5,
-		22, 0, 0x1b, 7, 6, 9, 2, 12, 23, 3, 0, 0x0a, 3, 27, 2, 0, 0x0a, 3, 15, 21,
+		/* Header, data, status: copied; mapped; one of each direction. */
+		3, 0x14, 1, 0x0f, 0, 3, 0x08, 1, 0x2f, 0, 3, 0x15, 1, 0x2d, 0x1e, 0,
+		6, 6, 6, 9, 0, 9, 0, 9, 0, 12, 12, 12,
+		22, 0, 0x1b, 7, 6, 9, 2, 12, 23, 3, 0, 0x0a, 3, 27, 2, 3, 0x14, 1, 0x2f, 0, 15, 21,
 	};
 	static const u8 end[][12] = {
 		{ 25, 0x65, 1, 0, 0, 0, 12, 12, 0, 9, 9, 12 },
@@ -472,7 +527,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		{ 29, 1, 12, 0, 9, 9, 29, 0, 6, 9, 0, 12 },
 	};
 	const char *dir = getenv("VRING_SEEDS");
-	u8 seed[2 + sizeof(body) + sizeof(end[0])];
+	u8 seed[3 + sizeof(body) + sizeof(end[0])];
 	unsigned int how, what, n = 0;
 
 	(void)argc;
@@ -483,8 +538,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		for (what = 0; what < 64; what += 8) {
 			seed[0] = how;
 			seed[1] = what | (how >> 4 & 3);
-			memcpy(&seed[2], body, sizeof(body));
-			memcpy(&seed[2 + sizeof(body)], end[n % ARRAY_SIZE(end)],
+			seed[2] = 37 * n;
+			memcpy(&seed[3], body, sizeof(body));
+			memcpy(&seed[3 + sizeof(body)], end[n % ARRAY_SIZE(end)],
 			       sizeof(end[0]));
 			write_seed(dir, n++, seed, sizeof(seed));
 		}

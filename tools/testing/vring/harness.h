@@ -46,8 +46,18 @@ bool fail_nth_fired(void);
 /* Called by everything that can fail; true if it must. */
 bool kernel_fail_now(void);
 
-/* Allocations not yet freed. */
+/* Let every allocation fail, but no mapping, until turned off. */
+void kernel_out_of_memory(bool out);
+
+/* Allocations not yet freed, pages apart. */
 unsigned long kernel_live_allocs(void);
+unsigned long kernel_live_pages(void);
+
+/* Allocations made so far, pages included. */
+unsigned long kernel_allocs(void);
+
+/* Whether this is a page from alloc_page(). */
+bool kernel_is_page(const void *p);
 
 /*
  * Number of messages of at least @level since the last call whose text has
@@ -74,9 +84,15 @@ extern bool shim_big_endian_guest;
 
 /* ---- model_dma.c ---- */
 
+/*
+ * A scatterlist is one mapping.  Pages from alloc_page() are counted apart: only
+ * the ring's cells are such, and they stay.
+ */
 struct dma_stats {
 	unsigned long maps;		/* streaming mappings made */
 	unsigned long live_maps;	/* and not yet undone */
+	unsigned long optional;		/* not counted there, see dma_accounted */
+	unsigned long live_cells;	/* pages of cells that are mapped */
 	unsigned long coherent;		/* coherent allocations made */
 	unsigned long live_coherent;
 };
@@ -85,6 +101,20 @@ struct dma_stats {
 struct dma_stats dma_stats(const struct device *dev);
 
 void dma_reset(void);
+
+/*
+ * Every mapping has to be undone, as with CONFIG_DMA_API_DEBUG.  Else it need
+ * not be where that would do nothing, and the model forgets such a mapping when
+ * its memory is mapped again.
+ */
+extern bool dma_accounted;
+
+/*
+ * What the device finds, and leaves, where the driver handed a buffer over with
+ * DMA_FROM_DEVICE and the device does not see the CPU's caches: nobody has written
+ * back what was there.
+ */
+#define DMA_STALE	0xd5
 
 /* Complain about a mapping or a coherent allocation that is still there. */
 void dma_check_clean(void);
@@ -101,6 +131,9 @@ void dma_check_clean(void);
  */
 void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool write,
 		 size_t *got, const char **why);
+
+/* Whether @addr is in one of the ring's cells. */
+bool dma_in_cell(const struct device *dev, dma_addr_t addr);
 
 /* Physical memory begins at @base from now on; for tests of DMA masks. */
 void dma_set_phys_base(phys_addr_t base);

@@ -17,9 +17,12 @@ struct message {
 };
 
 static struct {
-	unsigned long live;
+	unsigned long live, allocs;
+	unsigned long pages, page_room;
+	const void **page;
 	unsigned long fail_in;
 	bool fired;
+	bool out_of_memory;
 	bool atomic;
 	unsigned int locks;
 	unsigned int warnings;
@@ -40,6 +43,7 @@ size_t shim_foreign_size;
 
 void kernel_reset(void)
 {
+	free(k.page);
 	memset(&k, 0, sizeof(k));
 	shim_xen_domain = false;
 	shim_big_endian_guest = false;
@@ -52,6 +56,8 @@ void kernel_check_clean(void)
 
 	if (k.live)
 		fail("%lu allocations were leaked", k.live);
+	if (k.pages)
+		fail("%lu pages were leaked", k.pages);
 	if (k.locks)
 		fail("%u locks are still held", k.locks);
 	if (k.warnings)
@@ -82,6 +88,11 @@ bool kernel_fail_now(void)
 	return true;
 }
 
+void kernel_out_of_memory(bool out)
+{
+	k.out_of_memory = out;
+}
+
 /* ---- memory ---- */
 
 void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int line)
@@ -92,7 +103,7 @@ void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int lin
 		shim_might_sleep(file, line);
 	if (size == SIZE_MAX || size > (64UL << 20))
 		return NULL;
-	if (!(gfp & __GFP_NOFAIL) && kernel_fail_now())
+	if (!(gfp & __GFP_NOFAIL) && (k.out_of_memory || kernel_fail_now()))
 		return NULL;
 	if (align < 16)
 		align = 16;
@@ -101,6 +112,7 @@ void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int lin
 		fail("the harness itself is out of memory");
 	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, size);
 	k.live++;
+	k.allocs++;
 	return p;
 }
 
@@ -114,9 +126,82 @@ void shim_free(const void *p)
 	free((void *)p);
 }
 
+struct page *shim_alloc_page(gfp_t gfp)
+{
+	void *p;
+
+	if (gfpflags_allow_blocking(gfp))
+		shim_might_sleep(__FILE__, __LINE__);
+	if (k.out_of_memory || kernel_fail_now())
+		return NULL;
+	if (k.pages == k.page_room) {
+		k.page_room = k.page_room ? 2 * k.page_room : 64;
+		k.page = realloc(k.page, k.page_room * sizeof(*k.page));
+	}
+	p = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+	if (!p || !k.page)
+		fail("the harness itself is out of memory");
+	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, PAGE_SIZE);
+	k.page[k.pages++] = p;
+	k.allocs++;
+	return p;
+}
+
+/* Where a page is in the list, counted from 1; 0 if it is not.  Newest first. */
+static unsigned long find_page(const void *p)
+{
+	unsigned long i = k.pages;
+
+	while (i && k.page[i - 1] != p)
+		i--;
+	return i;
+}
+
+void shim_free_page(struct page *page)
+{
+	unsigned long i = find_page(page);
+
+	if (!i)
+		fail("freeing a page that was not allocated");
+	k.page[i - 1] = k.page[--k.pages];
+	free(page);
+}
+
+bool kernel_is_page(const void *p)
+{
+	return find_page(p);
+}
+
+int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsigned int min,
+			  unsigned int max)
+{
+	char *end;
+	unsigned long n = strtoul(val, &end, 0);
+
+	if (end == val || *end || n < min || n > max)
+		return -EINVAL;
+	*(unsigned int *)kp->arg = n;
+	return 0;
+}
+
+int param_get_uint(char *buffer, const struct kernel_param *kp)
+{
+	return sprintf(buffer, "%u\n", *(unsigned int *)kp->arg);
+}
+
 unsigned long kernel_live_allocs(void)
 {
 	return k.live;
+}
+
+unsigned long kernel_live_pages(void)
+{
+	return k.pages;
+}
+
+unsigned long kernel_allocs(void)
+{
+	return k.allocs;
 }
 
 /* ---- messages and warnings ---- */

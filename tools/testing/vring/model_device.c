@@ -7,17 +7,52 @@
 
 /* ---- memory ---- */
 
-void *dev_ptr(struct dev_queue *q, u64 addr, size_t len, bool write)
+/* As much of @len bytes as is in one piece behind the DMA addresses, in @got. */
+static void *piece(struct dev_queue *q, u64 addr, size_t len, bool write, size_t *got)
 {
 	const char *why = NULL;
+	void *p = dma_access(q->dev->dma_dev, addr, len, write, got, &why);
+
+	if (!p)
+		fail("the device cannot %s %zu bytes at %#llx: %s", write ? "write" : "read",
+		     len, addr, why);
+	return p;
+}
+
+void *dev_ptr(struct dev_queue *q, u64 addr, size_t len, bool write)
+{
 	size_t got = 0;
+	void *p = piece(q, addr, len, write, &got);
+
+	if (got < len)
+		fail("the device cannot %s %zu bytes at %#llx: mapping too short",
+		     write ? "write" : "read", len, addr);
+	return p;
+}
+
+bool dev_reaches(struct dev_queue *q, u64 addr, size_t len, bool write)
+{
+	const char *why;
+	size_t got;
+
+	for (; len; len -= got, addr += got)
+		if (!dma_access(q->dev->dma_dev, addr, len, write, &got, &why))
+			return false;
+	return true;
+}
+
+void dev_copy(struct dev_queue *q, u64 addr, void *buf, size_t len, bool write)
+{
+	size_t got;
 	void *p;
 
-	p = dma_access(q->dev->dma_dev, addr, len, write, &got, &why);
-	if (!p || got < len)
-		fail("the device cannot %s %zu bytes at %#llx: %s",
-		     write ? "write" : "read", len, addr, p ? "mapping too short" : why);
-	return p;
+	for (; len; len -= got, addr += got, buf += got) {
+		p = piece(q, addr, len, write, &got);
+		if (write)
+			memcpy(p, buf, got);
+		else
+			memcpy(buf, p, got);
+	}
 }
 
 /* The packed layout is modern only; a legacy split ring has the guest's order. */
@@ -133,8 +168,13 @@ static void check_segs(struct dev_queue *q, const struct dev_req *r)
 	if (r->readable + r->writable > 1ULL << 32)
 		fail("a request of more than 2^32 bytes (2.7.5.2, 2.8.5)");
 	/* Every byte must be reachable the way the descriptor says. */
-	for (i = 0; i < r->nseg; i++)
-		dev_ptr(q, r->seg[i].addr, r->seg[i].len, r->seg[i].write);
+	for (i = 0; i < r->nseg; i++) {
+		const struct dev_seg *s = &r->seg[i];
+		size_t off, got;
+
+		for (off = 0; off < s->len; off += got)
+			piece(q, s->addr + off, s->len - off, s->write, &got);
+	}
 }
 
 static void take_split_table(struct dev_queue *q, struct dev_req *r, u64 addr, u32 len)
@@ -311,10 +351,7 @@ static void copy(struct dev_queue *q, const struct dev_req *r, u64 off, char *bu
 			continue;
 		}
 		n = min(len, (size_t)(s->len - off));
-		if (write)
-			memcpy(dev_ptr(q, s->addr + off, n, true), buf, n);
-		else
-			memcpy(buf, dev_ptr(q, s->addr + off, n, false), n);
+		dev_copy(q, s->addr + off, buf, n, write);
 		buf += n;
 		len -= n;
 		off = 0;
@@ -359,6 +396,27 @@ static void put_used(struct dev_queue *q, u32 id, u32 len, unsigned int ndesc)
 void dev_complete(struct dev_queue *q, const struct dev_req *r, u32 len)
 {
 	put_used(q, r->id, len, r->ndesc);
+}
+
+void dev_complete_batch(struct dev_queue *q, const struct dev_req *first, size_t stride,
+			unsigned int n, u32 len)
+{
+	const struct dev_req *r = first;
+	unsigned int i, ndesc = 0;
+
+	for (i = 0; i < n; i++) {
+		r = (const void *)((const char *)first + i * stride);
+		ndesc += r->ndesc;
+	}
+	if (q->packed) {
+		put_used(q, r->id, len, ndesc);
+		return;
+	}
+	dev_put32(q, used_entry(q, q->done % q->num), r->id);
+	dev_put32(q, used_entry(q, q->done % q->num) + 4, len);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	q->done += n;
+	dev_put16(q, q->used + RING_IDX, q->done);
 }
 
 void dev_forge_used(struct dev_queue *q, u32 id, u32 len)

@@ -108,6 +108,13 @@ void dev_write(struct dev_queue *q, const struct dev_req *r, u64 off, const void
 /* Complete @r, having written @len bytes; tell nobody. */
 void dev_complete(struct dev_queue *q, const struct dev_req *r, u32 len);
 
+/*
+ * Complete @n requests at once with VIRTIO_F_IN_ORDER, having written @len bytes
+ * to the last; they are @stride bytes apart, from @first on.
+ */
+void dev_complete_batch(struct dev_queue *q, const struct dev_req *first, size_t stride,
+			unsigned int n, u32 len);
+
 /* Interrupt the driver if it wants that for what was completed; true if so. */
 bool dev_interrupt(struct dev_queue *q);
 
@@ -119,6 +126,12 @@ void dev_notify_at(struct dev_queue *q, u64 at);
 /* ---- fields of the shared memory, raw, for tests and hostile devices ---- */
 
 void *dev_ptr(struct dev_queue *q, u64 addr, size_t len, bool write);
+
+/* Copy to or from DMA addresses, which may be of several mappings that touch. */
+void dev_copy(struct dev_queue *q, u64 addr, void *buf, size_t len, bool write);
+
+/* Whether the device may do that. */
+bool dev_reaches(struct dev_queue *q, u64 addr, size_t len, bool write);
 u16 dev_get16(struct dev_queue *q, u64 addr);
 u32 dev_get32(struct dev_queue *q, u64 addr);
 u64 dev_get64(struct dev_queue *q, u64 addr);

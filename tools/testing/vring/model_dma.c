@@ -8,6 +8,9 @@
  * phys_base in chunks of 1 GiB of address space, in the order of first use;
  * IOVAs count downwards and are never used twice, so that an access after the
  * unmap is always seen.
+ *
+ * A device behind a bounce buffer, or one that does not see the CPU's caches,
+ * has a copy of each buffer: only mapping, syncing and unmapping pass it on.
  */
 #include "harness.h"
 
@@ -15,6 +18,7 @@
 #define CHUNKS		256
 #define IOVA_TOP	0xfffff0000000ULL
 #define BOUNCE_MAX	(256UL << 10)
+#define CACHE_LINE	ARCH_DMA_MINALIGN
 
 enum kind { KIND_PAGE, KIND_SG, KIND_COHERENT };
 
@@ -25,10 +29,12 @@ struct mapping {
 	enum dma_data_direction dir;
 	enum kind kind;
 	char *cpu;			/* the driver's memory */
-	char *seen;			/* the device's: a bounce buffer, or cpu */
+	char *seen;			/* the device's: what it sees of that, or cpu */
 	bool error_checked;
-	struct scatterlist *sg;		/* of KIND_SG */
-	int nents;
+	bool optional;			/* undoing it would do nothing */
+	bool cell;			/* the ring's, a page from alloc_page() */
+	struct scatterlist *sg;		/* of KIND_SG, which is several of these */
+	int nents, nth;
 };
 
 static struct mapping *table;		/* sorted by address */
@@ -44,6 +50,7 @@ static struct {
 } counted[8];
 
 bool dma_untracked_physical;
+bool dma_accounted;
 
 /* ---- addresses ---- */
 
@@ -95,6 +102,25 @@ static size_t upper_bound(dma_addr_t addr)
 	return lo;
 }
 
+static void forget(struct mapping *m);
+
+/* What the tests call a mapping: nothing of the ring's own, a scatterlist once. */
+static bool is_counted(const struct mapping *m)
+{
+	return m->kind != KIND_COHERENT && !m->cell && !m->nth;
+}
+
+/* Memory that is mapped again that way was done with, if nobody had to say so. */
+static void forget_optional(const struct mapping *m)
+{
+	size_t i;
+
+	for (i = used; i--; )
+		if (table[i].optional && table[i].dev == m->dev && table[i].dir == m->dir &&
+		    table[i].cpu < m->cpu + m->size && m->cpu < table[i].cpu + table[i].size)
+			forget(&table[i]);
+}
+
 static struct mapping *record(struct mapping m)
 {
 	size_t at = upper_bound(m.addr), i;
@@ -116,7 +142,7 @@ static struct mapping *record(struct mapping m)
 		if (m.kind == KIND_COHERENT)
 			counted[i].coherent++;
 		else
-			counted[i].maps++;
+			counted[i].maps += is_counted(&m);
 		break;
 	}
 	return &table[at];
@@ -132,15 +158,22 @@ static void forget(struct mapping *m)
 	memmove(&table[at], &table[at + 1], (used - at) * sizeof(*table));
 }
 
-/* The newest mapping of @dev that starts at @addr. */
-static struct mapping *find_start(const struct device *dev, dma_addr_t addr, enum kind kind)
+/* The newest mapping of @dev that starts at @addr, for that direction if there is one. */
+static struct mapping *find_start(const struct device *dev, dma_addr_t addr, enum kind kind,
+				  enum dma_data_direction dir)
 {
+	struct mapping *newest = NULL;
 	size_t i = upper_bound(addr);
 
-	while (i-- && table[i].addr == addr)
-		if (table[i].dev == dev && table[i].kind == kind)
+	while (i-- && table[i].addr == addr) {
+		if (table[i].dev != dev || table[i].kind != kind)
+			continue;
+		if (table[i].dir == dir)
 			return &table[i];
-	return NULL;
+		if (!newest)
+			newest = &table[i];
+	}
+	return newest;
 }
 
 static const char *dir_name(enum dma_data_direction dir)
@@ -168,8 +201,12 @@ struct dma_stats dma_stats(const struct device *dev)
 			continue;
 		if (table[i].kind == KIND_COHERENT)
 			s.live_coherent++;
+		else if (table[i].cell)
+			s.live_cells++;
+		else if (table[i].optional)
+			s.optional++;
 		else
-			s.live_maps++;
+			s.live_maps += is_counted(&table[i]);
 	}
 	return s;
 }
@@ -191,11 +228,17 @@ void dma_reset(void)
 	chunks = 0;
 	phys_base = 1ULL << CHUNK_SHIFT;
 	next_iova = IOVA_TOP;
+	dma_accounted = false;
 	memset(counted, 0, sizeof(counted));
 }
 
 void dma_check_clean(void)
 {
+	size_t i;
+
+	for (i = used; i--; )
+		if (table[i].optional)
+			forget(&table[i]);
 	if (used)
 		fail("%zu mappings were leaked, the first: %s %#llx, %zu bytes, %s", used,
 		     table[0].kind == KIND_COHERENT ? "coherent" : "streaming",
@@ -204,8 +247,15 @@ void dma_check_clean(void)
 
 /* ---- mapping ---- */
 
-static bool bounced(const struct device *dev)
+/* Whether a new mapping goes through swiotlb: every one does, or this one, or none. */
+static bool bounces(struct device *dev)
 {
+	if (dev->shim_mode == SHIM_DMA_TRANSLATED)
+		return false;
+	if (dev->shim_bounce_in && !--dev->shim_bounce_in) {
+		dev->shim_bounces = true;
+		return true;
+	}
 	return dev->shim_mode == SHIM_DMA_BOUNCED;
 }
 
@@ -227,40 +277,45 @@ static dma_addr_t address(struct device *dev, const void *cpu, size_t size, u64 
 	return addr;
 }
 
-static dma_addr_t map(struct device *dev, void *cpu, size_t size,
-		      enum dma_data_direction dir, unsigned long attrs, enum kind kind,
-		      struct scatterlist *sg, int nents)
+/* Record @m, of which @addr and what depends on the device are filled in. */
+static dma_addr_t map(struct mapping m)
 {
-	struct mapping m = {
-		.dev = dev, .size = size, .dir = dir, .kind = kind, .cpu = cpu, .seen = cpu,
-		.sg = sg, .nents = nents, .error_checked = kind == KIND_SG,
-	};
+	struct device *dev = m.dev;
+	bool bounce;
 
 	if (!dev)
 		fail("a mapping without a device");
-	if ((unsigned int)dir > DMA_FROM_DEVICE)
-		fail("a mapping with %s", dir_name(dir));
-	if (!size)
+	if ((unsigned int)m.dir > DMA_FROM_DEVICE)
+		fail("a mapping with %s", dir_name(m.dir));
+	if (!m.size)
 		fail("a mapping of no bytes");
 	if (!dev->dma_mask || !*dev->dma_mask)
 		fail("a mapping for device %s, which has no DMA mask", dev_name(dev));
-	if (bounced(dev) && size > BOUNCE_MAX) {
-		shim_log(SHIM_WARN, dev, "swiotlb buffer is full (sz: %zu bytes)", size);
+	bounce = bounces(dev);
+	if (bounce && m.size > BOUNCE_MAX) {
+		shim_log(SHIM_WARN, dev, "swiotlb buffer is full (sz: %zu bytes)", m.size);
 		return DMA_MAPPING_ERROR;
 	}
-	if (bounced(dev)) {
-		m.seen = malloc(size);
+	m.seen = m.cpu;
+	if (bounce || dev->shim_noncoherent) {
+		m.seen = malloc(m.size);
 		if (!m.seen)
 			fail("the harness itself is out of memory");
-		memcpy(m.seen, cpu, size);
+		if (m.dir == DMA_FROM_DEVICE && !bounce)
+			memset(m.seen, DMA_STALE, m.size);
+		else
+			memcpy(m.seen, m.cpu, m.size);
 	}
-	m.addr = address(dev, m.seen, size, *dev->dma_mask);
+	m.addr = address(dev, bounce ? m.seen : m.cpu, m.size, *dev->dma_mask);
 	if (m.addr == DMA_MAPPING_ERROR) {
-		if (m.seen != cpu)
+		if (m.seen != m.cpu)
 			free(m.seen);
 		return DMA_MAPPING_ERROR;
 	}
-	(void)attrs;
+	m.cell = m.kind == KIND_PAGE && m.size == PAGE_SIZE && kernel_is_page(m.cpu);
+	m.optional = m.kind != KIND_COHERENT && !m.cell && !dma_dev_need_sync(dev) &&
+		     dev->shim_mode != SHIM_DMA_TRANSLATED;
+	forget_optional(&m);
 	record(m);
 	return m.addr;
 }
@@ -268,7 +323,7 @@ static dma_addr_t map(struct device *dev, void *cpu, size_t size,
 static void unmap(struct device *dev, dma_addr_t addr, size_t size,
 		  enum dma_data_direction dir, unsigned long attrs, enum kind kind)
 {
-	struct mapping *m = find_start(dev, addr, kind);
+	struct mapping *m = find_start(dev, addr, kind, dir);
 
 	if (!m)
 		fail("unmapping %#llx (%zu bytes, %s), which device %s has not mapped",
@@ -288,10 +343,13 @@ static void unmap(struct device *dev, dma_addr_t addr, size_t size,
 dma_addr_t dma_map_page_attrs(struct device *dev, struct page *page, size_t offset,
 			      size_t size, enum dma_data_direction dir, unsigned long attrs)
 {
+	(void)attrs;
 	if (kernel_fail_now())
 		return DMA_MAPPING_ERROR;
-	return map(dev, (char *)page_address(page) + offset, size, dir, attrs, KIND_PAGE,
-		   NULL, 0);
+	return map((struct mapping) {
+		.dev = dev, .cpu = (char *)page_address(page) + offset, .size = size,
+		.dir = dir, .kind = KIND_PAGE,
+	});
 }
 
 void dma_unmap_page_attrs(struct device *dev, dma_addr_t addr, size_t size,
@@ -308,26 +366,53 @@ int dma_mapping_error(struct device *dev, dma_addr_t addr)
 
 	if (addr == DMA_MAPPING_ERROR)
 		return -ENOMEM;
-	m = find_start(dev, addr, KIND_PAGE);
+	m = find_start(dev, addr, KIND_PAGE, DMA_NONE);
 	if (m)
 		m->error_checked = true;
 	return 0;
 }
 
+static bool is_of_sg(const struct mapping *m, const struct device *dev,
+		     const struct scatterlist *sgl)
+{
+	return m->kind == KIND_SG && m->sg == sgl && m->dev == dev;
+}
+
+static void forget_sg(const struct device *dev, const struct scatterlist *sgl)
+{
+	size_t i;
+
+	for (i = used; i--; )
+		if (is_of_sg(&table[i], dev, sgl))
+			forget(&table[i]);
+}
+
 /*
  * An IOMMU gives a list one range of addresses and joins what then touches, up
- * to the device's limit; without one each entry keeps its own address.
+ * to the device's limit, as __finalise_sg() does; without one each entry keeps
+ * its own address.
  */
 unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int nents,
 			      enum dma_data_direction dir, unsigned long attrs)
 {
+	bool translated = dev->shim_mode == SHIM_DMA_TRANSLATED;
 	struct scatterlist *sg, *out = sgl;
-	size_t total = 0;
-	dma_addr_t iova;
+	u32 limit = dma_get_max_seg_size(dev), len = 0;
+	dma_addr_t iova, end = 0;
+	size_t total = 0, k;
 	int i, n = 0;
 
+	(void)attrs;
 	if (nents <= 0)
 		fail("a scatterlist of %d entries", nents);
+	for (k = used; k--; ) {
+		if (!is_of_sg(&table[k], dev, sgl))
+			continue;
+		if (!table[k].optional)
+			fail("a scatterlist is mapped again before it was unmapped");
+		/* The list is another one now, what was mapped with it stays. */
+		table[k].sg = NULL;
+	}
 	if (kernel_fail_now())
 		return 0;
 	for_each_sg(sgl, sg, nents, i)
@@ -336,63 +421,68 @@ unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int n
 	iova = next_iova;
 
 	for_each_sg(sgl, sg, nents, i) {
+		size_t span = PAGE_ALIGN(offset_in_page(sg_virt(sg)) + sg->length);
 		dma_addr_t addr, keep = next_iova;
-		unsigned int len = sg->length;
 
-		if (dev->shim_mode == SHIM_DMA_TRANSLATED) {
-			size_t span = PAGE_ALIGN(offset_in_page(sg_virt(sg)) + len);
-
+		if (translated)
 			next_iova = iova + span + PAGE_SIZE;
-			addr = map(dev, sg_virt(sg), len, dir, attrs, KIND_SG, sgl, nents);
-			iova += span;
-		} else {
-			addr = map(dev, sg_virt(sg), len, dir, attrs, KIND_SG, sgl, nents);
-		}
-		next_iova = keep;
+		addr = map((struct mapping) {
+			.dev = dev, .cpu = sg_virt(sg), .size = sg->length, .dir = dir,
+			.kind = KIND_SG, .error_checked = true, .sg = sgl, .nents = nents,
+			.nth = i,
+		});
+		if (translated)
+			next_iova = keep;
 		if (addr == DMA_MAPPING_ERROR) {
-			size_t j;
-
-			for (j = used; j--; )
-				if (table[j].kind == KIND_SG && table[j].sg == sgl &&
-				    table[j].dev == dev)
-					forget(&table[j]);
+			forget_sg(dev, sgl);
 			return 0;
 		}
-		if (n && dev->shim_mode == SHIM_DMA_TRANSLATED &&
-		    out->dma_address + out->dma_length == addr &&
-		    out->dma_length + len <= dma_get_max_seg_size(dev)) {
-			out->dma_length += len;
-			continue;
+		iova += span;
+		/* Unsigned: the kernel, too, joins to what is beyond the limit. */
+		if (translated && n && addr == end && limit - len >= sg->length) {
+			len += sg->length;
+		} else {
+			if (n++)
+				out = sg_next(out);
+			out->dma_address = addr;
+			len = sg->length;
 		}
-		if (n)
-			out = sg_next(out);
-		out->dma_address = addr;
 		out->dma_length = len;
-		n++;
+		end = addr + sg->length;
 	}
 	return n;
 }
 
+/* The list has to be the one that was mapped, and what it was then. */
 void dma_unmap_sg_attrs(struct device *dev, struct scatterlist *sgl, int nents,
 			enum dma_data_direction dir, unsigned long attrs)
 {
-	int found = 0;
-	size_t i;
+	struct scatterlist *sg;
+	int found = 0, i;
+	size_t n;
 
-	for (i = used; i--; ) {
-		struct mapping *m = &table[i];
-
-		if (m->kind != KIND_SG || m->sg != sgl || m->dev != dev)
-			continue;
-		if (m->nents != nents)
+	for_each_sg(sgl, sg, nents, i) {
+		for (n = used; n--; )
+			if (is_of_sg(&table[n], dev, sgl) && table[n].nth == i)
+				break;
+		if (n == SIZE_MAX)
+			break;
+		if (table[n].nents != nents)
 			fail("unmapping %d entries of a scatterlist, %d were mapped", nents,
-			     m->nents);
+			     table[n].nents);
+		if (!i && sg_dma_address(sg) != table[n].addr)
+			fail("unmapping a scatterlist at %#llx, it was mapped at %#llx",
+			     sg_dma_address(sg), table[n].addr);
+		if (sg_virt(sg) != table[n].cpu || sg->length != table[n].size)
+			fail("entry %d of a scatterlist was changed while it was mapped", i);
 		found++;
-		unmap(dev, m->addr, m->size, dir, attrs, KIND_SG);
 	}
 	if (found != nents)
 		fail("unmapping a scatterlist of %d entries, of which %d are mapped", nents,
 		     found);
+	for (n = used; n--; )
+		if (is_of_sg(&table[n], dev, sgl))
+			unmap(dev, table[n].addr, table[n].size, dir, attrs, KIND_SG);
 }
 
 void *dma_alloc_attrs(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp,
@@ -435,7 +525,7 @@ void dma_free_attrs(struct device *dev, size_t size, void *cpu, dma_addr_t handl
 	(void)attrs;
 	if (!cpu)
 		return;
-	m = find_start(dev, handle, KIND_COHERENT);
+	m = find_start(dev, handle, KIND_COHERENT, DMA_NONE);
 	if (!m)
 		fail("freeing coherent memory at %#llx, which device %s does not have",
 		     handle, dev_name(dev));
@@ -446,6 +536,7 @@ void dma_free_attrs(struct device *dev, size_t size, void *cpu, dma_addr_t handl
 	free(cpu);
 }
 
+/* The newest mapping of @dev that @addr is in. */
 static struct mapping *find_within(const struct device *dev, dma_addr_t addr)
 {
 	size_t i;
@@ -456,11 +547,15 @@ static struct mapping *find_within(const struct device *dev, dma_addr_t addr)
 	return NULL;
 }
 
+/*
+ * Nothing is written back for a buffer that only the device writes.  Caches work
+ * by the line, and what else is in the line suffers.
+ */
 static void sync(struct device *dev, dma_addr_t addr, size_t size,
 		 enum dma_data_direction dir, bool for_cpu)
 {
 	struct mapping *m = find_within(dev, addr);
-	size_t off;
+	size_t off, end;
 
 	if (!m || addr - m->addr + size > m->size)
 		fail("syncing %zu bytes at %#llx, which are not mapped", size, addr);
@@ -470,10 +565,16 @@ static void sync(struct device *dev, dma_addr_t addr, size_t size,
 	if (m->seen == m->cpu)
 		return;
 	off = addr - m->addr;
+	end = off + size;
+	if (dev->shim_noncoherent) {
+		off = ALIGN_DOWN(addr, CACHE_LINE) > m->addr ?
+		      ALIGN_DOWN(addr, CACHE_LINE) - m->addr : 0;
+		end = min(ALIGN(addr + size, CACHE_LINE) - m->addr, (u64)m->size);
+	}
 	if (for_cpu && dir != DMA_TO_DEVICE)
-		memcpy(m->cpu + off, m->seen + off, size);
-	if (!for_cpu)
-		memcpy(m->seen + off, m->cpu + off, size);
+		memcpy(m->cpu + off, m->seen + off, end - off);
+	if (!for_cpu && dir != DMA_FROM_DEVICE)
+		memcpy(m->seen + off, m->cpu + off, end - off);
 }
 
 void dma_sync_single_for_cpu(struct device *dev, dma_addr_t addr, size_t size,
@@ -490,19 +591,20 @@ void dma_sync_single_for_device(struct device *dev, dma_addr_t addr, size_t size
 
 bool dma_need_sync(struct device *dev, dma_addr_t addr)
 {
-	(void)addr;
-	return bounced(dev);
+	struct mapping *m = find_within(dev, addr);
+
+	return m && m->seen != m->cpu;
 }
 
-bool dma_need_unmap(struct device *dev)
+bool dma_dev_need_sync(struct device *dev)
 {
-	(void)dev;
-	return true;
+	return dma_accounted || dev->shim_mode == SHIM_DMA_BOUNCED || dev->shim_bounces ||
+	       dev->shim_noncoherent;
 }
 
 size_t dma_max_mapping_size(struct device *dev)
 {
-	return bounced(dev) ? BOUNCE_MAX : SIZE_MAX;
+	return dev->shim_mode == SHIM_DMA_BOUNCED ? BOUNCE_MAX : SIZE_MAX;
 }
 
 int dma_set_mask(struct device *dev, u64 mask)
@@ -558,4 +660,11 @@ void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool wri
 	}
 	*got = min(len, m->size - (size_t)(addr - m->addr));
 	return m->seen + (addr - m->addr);
+}
+
+bool dma_in_cell(const struct device *dev, dma_addr_t addr)
+{
+	struct mapping *m = find_within(dev, addr);
+
+	return m && m->cell;
 }

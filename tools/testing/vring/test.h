@@ -16,6 +16,10 @@ enum access {
 	IDENTITY,		/* ACCESS_PLATFORM, IOMMU in passthrough */
 	BOUNCED,		/* ACCESS_PLATFORM, swiotlb=force */
 	PHYSICAL_BOUNCED,	/* no ACCESS_PLATFORM, swiotlb=force */
+	TRANSLATED_MAPPED,	/* TRANSLATED, with bounce_max=0 */
+	DIRECT_ACCOUNTED,	/* DIRECT, with CONFIG_DMA_API_DEBUG */
+	PHYSICAL_ACCOUNTED,	/* PHYSICAL, with CONFIG_DMA_API_DEBUG */
+	TRANSLATED_NONCOHERENT,	/* TRANSLATED, the device does not see caches */
 	ACCESS_KINDS,
 };
 
@@ -24,6 +28,7 @@ enum access {
 #define AXIS_EVENT	0x04	/* with and without VIRTIO_F_EVENT_IDX */
 #define AXIS_NUM	0x08	/* 16, 1 and 256 descriptors; packed also 7 */
 #define AXIS_BARRIERS	0x10	/* weak and strong */
+#define AXIS_CELLS	0x20	/* of enum access those that use cells for data */
 #define ONLY_SPLIT	0x100
 #define ONLY_PACKED	0x200
 #define LEGACY		0x400	/* without VERSION_1, split only */
@@ -47,14 +52,42 @@ struct test {
 /* Features of the device as this variant has them. */
 u64 test_features(const struct run *t);
 
+/* Whether requests go through cells. */
+bool test_translated(const struct run *t);
+
+/* Whether a ring has cells, for indirect tables if for nothing else. */
+bool test_has_cells(const struct run *t);
+
+/* Whether mappings need no undoing. */
+bool test_map_only(const struct run *t);
+
+/* Segments of a list of @entries whose addresses do not touch. */
+unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len);
+
+/* Whether the device takes physical addresses. */
+bool test_physical(const struct run *t);
+
+/* virtio_ring.bounce_max= of queues created from now on. */
+void test_bounce_max(const char *value);
+
 /* The usual queue of this variant, number 0, with a driver on it. */
 void test_queue(struct run *t);
 void test_queue_opts(struct run *t, const struct queue_opts *o);
+void test_queue_with(struct run *t, const char *bounce_max, unsigned int num);
+
+/* Add a request, as DRV_SGS_LISTS; how many mappings that took. */
+unsigned long test_add(struct run *t, struct drv_req *r);
+
+/* Let the device do the @n requests there are, and take and free them. */
+void test_serve(struct run *t, unsigned int n);
+
+/* Both with a request of this shape; how many mappings that took. */
+unsigned long test_round_trip(struct run *t, const struct drv_shape *shape);
 
 /* Start a device with other features than usual, before test_queue(). */
 void test_device(struct run *t, u64 features);
 
 extern const struct test add_tests[], event_tests[], create_tests[], dma_tests[],
-	reset_tests[], failure_tests[], hostile_tests[];
+	segs_tests[], cell_tests[], order_tests[], reset_tests[], failure_tests[], hostile_tests[];
 
 #endif

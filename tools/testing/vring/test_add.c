@@ -27,19 +27,21 @@ static void one_request(struct run *t)
 
 static void every_shape(struct run *t)
 {
-	unsigned int nout, nin, lap;
+	unsigned int nout, nin, lap, segs;
 
 	test_queue(t);
 	/* Primes, so that the chains cross the end of the ring in every way. */
 	for (lap = 0; lap < 3; lap++) {
 		for (nout = 0; nout <= 7; nout++) {
 			for (nin = !nout; nin <= 7; nin++) {
-				struct drv_req *r = drv_req(&t->drv, nout, nin, 13 + nout);
-
-				check_eq(drv_add_as(&t->drv, r, nin & 1 ? DRV_SGS : DRV_SGS_EACH),
-					 0);
+				drv_submit_as(&t->drv, nout, nin, 13 + nout,
+					      nin & 1 ? DRV_SGS : DRV_SGS_EACH);
+				segs = nout + nin;
+				if (nin & 1)
+					segs = test_list_segs(t, nout, 13 + nout) +
+					       test_list_segs(t, nin, 13 + nout);
 				check_eq(t->q->vq->num_free,
-					 t->num - (t->indirect && nout + nin > 1 ? 1 : nout + nin));
+					 t->num - (t->indirect && segs > 1 ? 1 : segs));
 				check_eq(drv_dev_serve(&t->drv, 2), 1);
 				check_eq(drv_reap(&t->drv), 1);
 				check_eq(t->q->vq->num_free, t->num);
@@ -76,7 +78,7 @@ static void in_and_out_calls(struct run *t)
 static void lists_are_chained(struct run *t)
 {
 	struct scatterlist a[3], b[2], *sgs[1] = { a };
-	static u8 data[4][40];
+	static u8 data[4][40] __aligned(256);
 	struct dev_req r;
 	unsigned int len, i;
 	u8 back[160];
@@ -94,7 +96,7 @@ static void lists_are_chained(struct run *t)
 	sg_set_buf(&b[1], data[3], 40);
 	check_eq(virtqueue_add_sgs(t->q->vq, sgs, 1, 0, data, GFP_ATOMIC), 0);
 	check(dev_take(t->q, &r));
-	check_eq(r.nseg, 4);
+	check_eq(r.nseg, test_list_segs(t, 4, 40));
 	dev_read(t->q, &r, 0, back, 160);
 	for (i = 0; i < 160; i++)
 		check_eq(back[i], i / 40 + 1);
@@ -140,14 +142,14 @@ static void direct_needs_room_for_all(struct run *t)
 	t->indirect = false;
 	test_device(t, test_features(t));
 	test_queue(t);
-	drv_submit(&t->drv, 4, 6, 8);
+	drv_submit_as(&t->drv, 4, 6, 8, DRV_SGS_EACH);
 	check_eq(t->q->vq->num_free, 6);
 	r = drv_req(&t->drv, 3, 4, 8);
-	check_eq(drv_add(&t->drv, r), -ENOSPC);
+	check_eq(drv_add_as(&t->drv, r, DRV_SGS_EACH), -ENOSPC);
 	drv_free(&t->drv, r);
 	check_eq(t->q->vq->num_free, 6);
 	check_eq(dev_pending(t->q, 3), 1);
-	drv_submit(&t->drv, 3, 3, 8);
+	drv_submit_as(&t->drv, 3, 3, 8, DRV_SGS_EACH);
 	check_eq(t->q->vq->num_free, 0);
 	check_eq(drv_dev_serve(&t->drv, 3), 2);
 	check_eq(drv_reap(&t->drv), 2);
@@ -299,9 +301,7 @@ static void contexts(struct run *t)
 		ctx = NULL;
 		check(virtqueue_get_buf_ctx(t->q->vq, &len, &ctx) == r[i]);
 		check(ctx == r[i]->ctx);
-		r[i]->queued = false;
-		t->drv.queued--;
-		drv_free(&t->drv, r[i]);
+		drv_take_back(&t->drv, r[i]);
 	}
 	/* Without one, and without asking for one. */
 	r[0] = drv_req(&t->drv, 0, 1, 10);
@@ -310,17 +310,13 @@ static void contexts(struct run *t)
 	ctx = (void *)1;
 	check(virtqueue_get_buf_ctx(t->q->vq, &len, &ctx) == r[0]);
 	check(!ctx);
-	r[0]->queued = false;
-	t->drv.queued--;
-	drv_free(&t->drv, r[0]);
+	drv_take_back(&t->drv, r[0]);
 	r[0] = drv_req(&t->drv, 0, 1, 10);
 	r[0]->ctx = (void *)2;
 	check_eq(drv_add_as(&t->drv, r[0], DRV_CTX), 0);
 	check_eq(drv_dev_serve(&t->drv, 1), 1);
 	check(virtqueue_get_buf(t->q->vq, &len) == r[0]);
-	r[0]->queued = false;
-	t->drv.queued--;
-	drv_free(&t->drv, r[0]);
+	drv_take_back(&t->drv, r[0]);
 }
 
 static void contexts_exclude_indirect(struct run *t)
@@ -328,7 +324,7 @@ static void contexts_exclude_indirect(struct run *t)
 	static struct dev_req r;
 
 	test_queue_opts(t, &(struct queue_opts){ .ctx = true });
-	drv_submit(&t->drv, 1, 3, 10);
+	drv_submit_as(&t->drv, 1, 3, 10, DRV_SGS_EACH);
 	check_eq(t->q->vq->num_free, t->num - 4);
 	check(dev_take(t->q, &r));
 	check(!r.indirect);

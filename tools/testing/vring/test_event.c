@@ -107,7 +107,7 @@ static void notified_inside_chain(struct run *t)
 
 		at = lap % 4;
 		dev_notify_at(t->q, start + at);
-		drv_submit(&t->drv, 1, 2, 4);
+		drv_submit_as(&t->drv, 1, 2, 4, DRV_SGS_EACH);
 		check_eq(virtqueue_kick_prepare(t->q->vq), at < 3);
 		check_eq(drv_dev_serve(&t->drv, 2), 1);
 		check_eq(drv_reap(&t->drv), 1);

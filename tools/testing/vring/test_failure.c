@@ -53,18 +53,29 @@ static void new_on_pages(struct run *t)
 	dma_free_coherent(&t->dev.parent, PAGE_SIZE, pages, addr);
 }
 
-/* Sweep one request; @before requests are in flight around it. */
-static void sweep_add(struct run *t, unsigned int nout, unsigned int nin, unsigned int before)
+/*
+ * Sweep one request; @before requests are in flight around it.  If it is @cold,
+ * the ring has to find memory for its cells anew each time.  How often it was
+ * refused, and then went through the next time.
+ */
+static unsigned int sweep_add(struct run *t, const struct drv_shape *shape, unsigned int before,
+			      bool cold)
 {
 	unsigned int n, i, failures = 0;
 
-	for (n = 1; ; n++) {
-		struct drv_req *r = drv_req(&t->drv, nout, nin, 10);
+	/* Once without a failure first, for what stays allocated. */
+	for (n = 0; ; n++) {
+		struct drv_req *r = drv_req_shape(&t->drv, shape);
 		unsigned int num_free, pending;
 		struct dma_stats s;
 		unsigned long live;
+		bool fired;
 		int err;
 
+		if (cold) {
+			check_eq(virtqueue_reset(t->q->vq, drv_recycle, NULL), 0);
+			check_eq(kernel_live_pages(), 0);
+		}
 		for (i = 0; i < before; i++)
 			drv_submit(&t->drv, i % 2, 1, 6);
 		num_free = t->q->vq->num_free;
@@ -73,17 +84,12 @@ static void sweep_add(struct run *t, unsigned int nout, unsigned int nin, unsign
 		s = dma_stats(NULL);
 
 		fail_nth(n);
-		err = drv_add(&t->drv, r);
-		if (!fail_nth_fired()) {
-			fail_nth(0);
-			check_eq(err, 0);
-			check_eq(drv_dev_serve(&t->drv, t->num), before + 1);
-			check_eq(drv_reap(&t->drv), before + 1);
-			break;
-		}
+		err = drv_add_as(&t->drv, r, DRV_SGS_LISTS);
+		fired = fail_nth_fired();
 		fail_nth(0);
 		if (err) {
 			failures++;
+			check(fired);
 			check_eq(err, -ENOMEM);
 			check_eq(t->q->vq->num_free, num_free);
 			check_eq(dev_pending(t->q, t->num), pending);
@@ -91,31 +97,114 @@ static void sweep_add(struct run *t, unsigned int nout, unsigned int nin, unsign
 			check_eq(dma_stats(NULL).live_maps, s.live_maps);
 			check(!virtqueue_is_broken(t->q->vq));
 			/* The same request goes through next time. */
-			check_eq(drv_add(&t->drv, r), 0);
+			check_eq(drv_add_as(&t->drv, r, DRV_SGS_LISTS), 0);
 		}
 		check_eq(drv_dev_serve(&t->drv, t->num), before + 1);
 		check_eq(drv_reap(&t->drv), before + 1);
 		check_eq(t->q->vq->num_free, t->num);
 		check_eq(dma_stats(NULL).live_maps, 0);
+		if (n && !fired)
+			return failures;
 	}
-	check(failures || t->drv.premapped);
 }
 
 static void add(struct run *t)
 {
-	unsigned int nout, nin, before;
+	struct drv_shape small = { .len = { 10, 10, 10, 10, 10, 10, 10, 10 } };
+	unsigned int before, failures;
 
+	drv_recycler = &t->drv;
 	test_queue(t);
-	for (before = 0; before <= 5; before += 5)
-		for (nout = 0; nout < 5; nout += 2)
-			for (nin = !nout; nin < 5; nin += 2)
-				sweep_add(t, nout, nin, before);
+	for (before = 0; before <= 5; before += 5) {
+		for (small.nout = 0; small.nout < 5; small.nout += 2) {
+			for (small.nin = !small.nout; small.nin < 5; small.nin += 2) {
+				failures = sweep_add(t, &small, before, small.nin == 2);
+				/* What is copied can always be mapped instead. */
+				check_eq(failures > 0, !test_translated(t));
+			}
+		}
+	}
 	drv_check_works(&t->drv);
+}
+
+static void add_large(struct run *t)
+{
+	static const struct drv_shape shapes[] = {
+		/* One entry, or three, to be mapped in one direction or both. */
+		{ 1, 0, { 5000 } },
+		{ 0, 1, { 5000 } },
+		{ 3, 3, { 5000, 5000, 5000, 5000, 5000, 5000 } },
+		/* With lists that are copied before, between and behind. */
+		{ 2, 2, { 16, 5000, 5000, 1 }, BIT(0) | BIT(2) },
+		{ 4, 5, { 16, 4096, 3000, 3000, 100, 5000, 2000, 3000, 1 },
+		  BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(7) },
+		/* More entries in cells than are remembered for nothing. */
+		{ 0, 9, { 300, 300, 300, 300, 300, 300, 5000, 5000, 1 }, BIT(5) | BIT(7) },
+		/* A table that does not fit next to the data. */
+		{ 1, 18, { 3000, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 5000 },
+		  0x3ffff },
+	};
+	unsigned int i, cold;
+
+	drv_recycler = &t->drv;
+	test_queue_opts(t, &(struct queue_opts){ .num = 32 });
+	t->num = 32;
+	for (i = 0; i < ARRAY_SIZE(shapes); i++)
+		for (cold = 0; cold < 2; cold++)
+			check(sweep_add(t, &shapes[i], i % 3, cold));
+	drv_check_works(&t->drv);
+}
+
+/* Room for a table, but not for the request without. */
+static void add_without_room(struct run *t)
+{
+	static const struct drv_shape shapes[] = {
+		{ 2, 2, { 8, 8, 8, 8 }, 0xf },
+		{ 3, 2, { 16, 3000, 3000, 5000, 1 }, BIT(0) | BIT(2) | BIT(3) },
+		{ 1, 18, { 3000, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 5000 },
+		  0x3ffff },
+	};
+	unsigned int i, k, n;
+
+	test_queue_opts(t, &(struct queue_opts){ .num = 32 });
+	for (k = 0; k < 30; k++)
+		drv_submit(&t->drv, 0, 1, 4);
+	for (i = 0; i < ARRAY_SIZE(shapes); i++) {
+		for (n = 1; ; n++) {
+			struct drv_req *r = drv_req_shape(&t->drv, &shapes[i]);
+			unsigned long live = kernel_live_allocs();
+			unsigned long maps = dma_stats(NULL).live_maps;
+			bool fired;
+			int err;
+
+			fail_nth(n);
+			err = drv_add_as(&t->drv, r, DRV_SGS_LISTS);
+			fired = fail_nth_fired();
+			fail_nth(0);
+			if (err) {
+				check(fired);
+				check(err == -ENOMEM || err == -ENOSPC);
+				check_eq(t->q->vq->num_free, 2);
+				check_eq(kernel_live_allocs(), live);
+				check_eq(dma_stats(NULL).live_maps, maps);
+				drv_free(&t->drv, r);
+			} else {
+				check_eq(t->q->vq->num_free, 1);
+				check_eq(drv_dev_serve(&t->drv, 40), t->drv.queued);
+				drv_reap(&t->drv);
+				for (k = 0; k < 30; k++)
+					drv_submit(&t->drv, 0, 1, 4);
+			}
+			if (!fired)
+				break;
+		}
+		check(n > 1 || !i);
+	}
 }
 
 static void add_premapped(struct run *t)
 {
-	unsigned int n;
+	unsigned int n, failures = 0;
 
 	test_queue(t);
 	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
@@ -131,6 +220,7 @@ static void add_premapped(struct run *t)
 		fired = fail_nth_fired();
 		fail_nth(0);
 		if (err) {
+			failures++;
 			check(fired);
 			check_eq(err, -ENOMEM);
 			check_eq(t->q->vq->num_free, t->num);
@@ -144,6 +234,8 @@ static void add_premapped(struct run *t)
 		if (!fired)
 			break;
 	}
+	/* Of a table in a cell there is nothing that cannot be had otherwise. */
+	check_eq(failures > 0, t->indirect && !test_has_cells(t));
 	drv_check_works(&t->drv);
 }
 
@@ -157,10 +249,11 @@ static void no_table_no_room(struct run *t)
 	for (i = 0; i < t->num - 2; i++)
 		drv_submit(&t->drv, 0, 1, 4);
 	r = drv_req(&t->drv, 2, 2, 8);
-	fail_nth(1);
-	check(drv_add(&t->drv, r) < 0);
+	kernel_out_of_memory(true);
+	check_eq(drv_add_as(&t->drv, r, DRV_SGS_EACH), -ENOSPC);
+	kernel_out_of_memory(false);
 	check_eq(t->q->vq->num_free, 2);
-	check_eq(drv_add(&t->drv, r), 0);
+	check_eq(drv_add_as(&t->drv, r, DRV_SGS_EACH), 0);
 	check_eq(drv_dev_serve(&t->drv, t->num), t->num - 1);
 	check_eq(drv_reap(&t->drv), t->num - 1);
 	drv_check_works(&t->drv);
@@ -171,15 +264,15 @@ static void no_table_then_direct(struct run *t)
 	static struct served s;
 
 	test_queue(t);
-	fail_nth(1);
-	drv_submit(&t->drv, 2, 2, 8);
-	check(fail_nth_fired());
+	kernel_out_of_memory(true);
+	drv_submit_as(&t->drv, 2, 2, 8, DRV_SGS_EACH);
+	kernel_out_of_memory(false);
 	check(drv_dev_take(&t->drv, &s));
 	check(!s.req.indirect);
 	check_eq(t->q->vq->num_free, t->num - 4);
 	drv_dev_finish(&t->drv, &s, 16, 16);
 	/* A table for the next one: the two kinds mix. */
-	drv_submit(&t->drv, 2, 2, 8);
+	drv_submit_as(&t->drv, 2, 2, 8, DRV_SGS_EACH);
 	check(drv_dev_take(&t->drv, &s));
 	check(s.req.indirect);
 	drv_dev_finish(&t->drv, &s, 16, 16);
@@ -260,6 +353,10 @@ const struct test failure_tests[] = {
 	{ "vring_new_virtqueue can fail anywhere and leaves nothing", new_on_pages,
 	  ONLY_SPLIT },
 	{ "adding a request can fail anywhere and leaves the queue as it was", add, AXIS_ALL },
+	{ "adding a large request can fail anywhere and leaves the queue as it was", add_large,
+	  AXIS_ALL },
+	{ "adding a request without room for it can fail anywhere and leaves the queue full",
+	  add_without_room, AXIS_ACCESS },
 	{ "adding a premapped request can fail anywhere and unmaps nothing of the driver's",
 	  add_premapped, AXIS_ALL },
 	{ "without memory for a table and room for all of it a request is refused",

@@ -83,7 +83,7 @@ static void id_inside_chain(struct run *t)
 	t->indirect = false;
 	test_device(t, test_features(t));
 	test_queue(t);
-	drv_submit(&t->drv, 2, 3, 8);
+	drv_submit_as(&t->drv, 2, 3, 8, DRV_SGS_EACH);
 	check(dev_take(t->q, &r));
 	check_eq(r.ndesc, 5);
 	dev_forge_used(t->q, (r.id + 1) % t->num, 0);
@@ -153,9 +153,7 @@ static void length_too_long(struct run *t)
 		len = 0;
 		check(virtqueue_get_buf(t->q->vq, &len) == r);
 		check_eq(len, 24);
-		r->queued = false;
-		t->drv.queued--;
-		drv_free(&t->drv, r);
+		drv_take_back(&t->drv, r);
 	}
 	/* Nothing was writable, and the device says it wrote. */
 	{
@@ -165,9 +163,7 @@ static void length_too_long(struct run *t)
 		drv_dev_finish(&t->drv, &s, 0, 8);
 		check(virtqueue_get_buf(t->q->vq, &len) == r);
 		check_eq(len, 0);
-		r->queued = false;
-		t->drv.queued--;
-		drv_free(&t->drv, r);
+		drv_take_back(&t->drv, r);
 	}
 	check_eq(kernel_take_messages(SHIM_INFO, NULL), 0);
 	drv_check_works(&t->drv);
@@ -185,11 +181,8 @@ static void packed_bogus_flags(struct run *t)
 			test_queue(t);
 			submit_some(t);
 			dev_put16(t->q, t->q->desc + 16 * slot + 14, v);
-			while ((r = virtqueue_get_buf(t->q->vq, &(unsigned int){ 0 }))) {
-				r->queued = false;
-				t->drv.queued--;
-				drv_free(&t->drv, r);
-			}
+			while ((r = virtqueue_get_buf(t->q->vq, &(unsigned int){ 0 })))
+				drv_take_back(&t->drv, r);
 			check(kernel_take_messages(SHIM_WARN, NULL) <= 2);
 			drv_detach_all(&t->drv);
 			check_eq(t->q->vq->num_free, t->num);
@@ -225,9 +218,7 @@ static void packed_all_used(struct run *t)
 		dev_put16(t->q, t->q->desc + 16 * i + 14, 0x8080);
 	}
 	while ((r = virtqueue_get_buf(t->q->vq, &(unsigned int){ 0 }))) {
-		r->queued = false;
-		t->drv.queued--;
-		drv_free(&t->drv, r);
+		drv_take_back(&t->drv, r);
 		check(++n <= 3);
 	}
 	check(kernel_take_messages(SHIM_WARN, NULL) <= 2);
@@ -413,9 +404,7 @@ static void changes_of_mind(struct run *t)
 		virtqueue_enable_cb(t->q->vq);
 		while ((r = virtqueue_get_buf(t->q->vq, &(unsigned int){ 0 }))) {
 			check(r->queued);
-			r->queued = false;
-			t->drv.queued--;
-			drv_free(&t->drv, r);
+			drv_take_back(&t->drv, r);
 			n--;
 		}
 		virtqueue_enable_cb_delayed(t->q->vq);

@@ -285,7 +285,7 @@ static void contexts_after_resize(struct run *t)
 	drv_recycler = &t->drv;
 	test_queue_opts(t, &(struct queue_opts){ .ctx = true });
 	check_eq(virtqueue_resize(t->q->vq, 64, drv_recycle, NULL), 0);
-	r = drv_req(&t->drv, 0, 3, 8);
+	r = drv_req(&t->drv, 0, 3, 5000);
 	r->ctx = (void *)77;
 	check_eq(drv_add_as(&t->drv, r, DRV_CTX), 0);
 	check_eq(t->q->vq->num_free, 61);

@@ -15,12 +15,14 @@
 #define TIMEOUT	20	/* seconds of CPU time, for a test that hangs */
 
 static const struct test * const suites[] = {
-	add_tests, event_tests, create_tests, dma_tests, reset_tests, failure_tests,
-	hostile_tests,
+	add_tests, event_tests, create_tests, dma_tests, segs_tests, cell_tests, order_tests,
+	reset_tests, failure_tests, hostile_tests,
 };
 
 static const char * const access_name[] = {
 	"translated", "physical", "direct", "identity", "bounced", "physical bounced",
+	"translated, bounce_max=0", "direct, accounted", "physical, accounted",
+	"translated, not coherent",
 };
 
 static char context[160];
@@ -47,6 +49,43 @@ void harness_fail(const char *file, int line, const char *fmt, ...)
 	_exit(1);
 }
 
+bool test_translated(const struct run *t)
+{
+	return t->access == TRANSLATED || t->access == TRANSLATED_MAPPED ||
+	       t->access == TRANSLATED_NONCOHERENT;
+}
+
+bool test_map_only(const struct run *t)
+{
+	return t->access == DIRECT || t->access == IDENTITY || t->access == PHYSICAL;
+}
+
+bool test_has_cells(const struct run *t)
+{
+	if (test_translated(t))
+		return true;
+	return test_map_only(t);
+}
+
+unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len)
+{
+	/* 128 bytes are copied in any case. */
+	u32 copied = t->access == TRANSLATED_MAPPED ? 128 : 4096;
+
+	return entries * len <= copied && test_translated(t) ? !!entries : entries;
+}
+
+bool test_physical(const struct run *t)
+{
+	return t->access == PHYSICAL || t->access == PHYSICAL_BOUNCED ||
+	       t->access == PHYSICAL_ACCOUNTED;
+}
+
+void test_bounce_max(const char *value)
+{
+	check_eq(shim_set_bounce_max(value), 0);
+}
+
 u64 test_features(const struct run *t)
 {
 	u64 f = BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_RESET);
@@ -57,7 +96,7 @@ u64 test_features(const struct run *t)
 		f |= BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
 	if (t->event)
 		f |= BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
-	if (t->access != PHYSICAL && t->access != PHYSICAL_BOUNCED)
+	if (!test_physical(t))
 		f |= BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
 	return f;
 }
@@ -72,9 +111,17 @@ void test_device(struct run *t, u64 features)
 		[IDENTITY] = SHIM_DMA_IDENTITY,
 		[BOUNCED] = SHIM_DMA_BOUNCED,
 		[PHYSICAL_BOUNCED] = SHIM_DMA_BOUNCED,
+		[TRANSLATED_MAPPED] = SHIM_DMA_TRANSLATED,
+		[DIRECT_ACCOUNTED] = SHIM_DMA_DIRECT,
+		[PHYSICAL_ACCOUNTED] = SHIM_DMA_TRANSLATED,
+		[TRANSLATED_NONCOHERENT] = SHIM_DMA_TRANSLATED,
 	};
 
+	dma_accounted = t->access == DIRECT_ACCOUNTED || t->access == PHYSICAL_ACCOUNTED;
+	test_bounce_max(t->access == TRANSLATED_MAPPED ? "0" : "4096");
 	dev_init(&t->dev, features, mode[t->access]);
+	t->dev.parent.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;
+	t->dev.other.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;
 }
 
 void test_queue_opts(struct run *t, const struct queue_opts *o)
@@ -95,12 +142,42 @@ void test_queue(struct run *t)
 	test_queue_opts(t, &(struct queue_opts){ 0 });
 }
 
+void test_queue_with(struct run *t, const char *bounce_max, unsigned int num)
+{
+	test_bounce_max(bounce_max);
+	test_queue_opts(t, &(struct queue_opts){ .num = num });
+}
+
+unsigned long test_add(struct run *t, struct drv_req *r)
+{
+	unsigned long maps = dma_stats(NULL).maps;
+
+	check_eq(drv_add_as(&t->drv, r, DRV_SGS_LISTS), 0);
+	return dma_stats(NULL).maps - maps;
+}
+
+void test_serve(struct run *t, unsigned int n)
+{
+	check_eq(drv_dev_serve(&t->drv, n + 1), n);
+	check_eq(drv_reap(&t->drv), n);
+	check_eq(dma_stats(NULL).live_maps, 0);
+}
+
+unsigned long test_round_trip(struct run *t, const struct drv_shape *shape)
+{
+	unsigned long maps = test_add(t, drv_req_shape(&t->drv, shape));
+
+	test_serve(t, 1);
+	return maps;
+}
+
 /* Nothing may be left once every request is taken back and every queue gone. */
 static void finish(struct run *t)
 {
 	unsigned int i;
 
 	fail_nth(0);
+	kernel_out_of_memory(false);
 	kernel_set_atomic(false);
 	kernel_set_barrier_hook(NULL, NULL);
 	if (t->q && t->q->vq)
@@ -130,9 +207,13 @@ static void run_variant(const struct test *test, const struct run *variant)
 	finish(&t);
 }
 
+static const enum access uses_cells[] = { TRANSLATED, TRANSLATED_NONCOHERENT };
+
 /* Number of values that an axis has in this test. */
 static unsigned int values(const struct test *test, unsigned int axis, bool packed)
 {
+	if (axis == AXIS_ACCESS && test->axes & AXIS_CELLS)
+		return ARRAY_SIZE(uses_cells);
 	if (!(test->axes & axis))
 		return 1;
 	switch (axis) {
@@ -159,6 +240,9 @@ static void run_test(const struct test *test, bool packed)
 			.packed = packed, .strong = digit[0], .num = nums[digit[1]],
 			.event = !digit[2], .indirect = !digit[3], .access = digit[4],
 		};
+
+		if (test->axes & AXIS_CELLS)
+			v.access = uses_cells[digit[4]];
 
 		run_variant(test, &v);
 		for (i = 0; i < ARRAY_SIZE(axes); i++) {

@@ -462,6 +462,9 @@ void shim_free(const void *p);
 #define kvfree(p)			shim_free(p)
 #define vfree(p)			shim_free(p)
 #define kfree_sensitive(p)		shim_free(p)
+#define alloc_page(g)			shim_alloc_page(g)
+#define __free_page(p)			shim_free_page(p)
+#define free_page(a)			shim_free_page((struct page *)(a))
 #define alloc_pages_exact(s, g)		shim_alloc(PAGE_ALIGN(s), PAGE_SIZE, g, __FILE__, __LINE__)
 #define free_pages_exact(p, s)		shim_free(p)
 #define __free(fn)			__attribute__((cleanup(shim_cleanup_##fn)))
@@ -497,6 +500,24 @@ static inline struct page *virt_to_page(const void *p)
 static inline void *page_address(const struct page *page)
 {
 	return (void *)page;
+}
+
+struct page *shim_alloc_page(gfp_t gfp);
+void shim_free_page(struct page *page);
+
+#define nth_page(p, n)		((struct page *)((char *)(p) + (n) * PAGE_SIZE))
+
+/* They map one page: with memory beyond it the kernel's are a bug. */
+static inline void memcpy_to_page(struct page *page, size_t offset, const void *from, size_t len)
+{
+	BUG_ON(offset + len > PAGE_SIZE);
+	memcpy((char *)page_address(page) + offset, from, len);
+}
+
+static inline void memcpy_from_page(void *to, struct page *page, size_t offset, size_t len)
+{
+	BUG_ON(offset + len > PAGE_SIZE);
+	memcpy(to, (char *)page_address(page) + offset, len);
 }
 
 phys_addr_t shim_virt_to_phys(const void *p);
@@ -656,6 +677,9 @@ struct device {
 	void *fwnode;
 
 	enum shim_dma shim_mode;	/* how the model serves this device */
+	bool shim_noncoherent;		/* it does not see the CPU's caches */
+	unsigned int shim_bounce_in;	/* so many mappings from now one is bounced */
+	bool shim_bounces;		/* one was */
 };
 
 #define dev_name(d)		((d)->init_name ? (d)->init_name : "device")
@@ -663,7 +687,7 @@ struct device {
 #define dev_set_drvdata(d, v)	((d)->driver_data = (v))
 #define dev_to_node(d)		((d)->numa_node)
 #define set_dev_node(d, n)	((d)->numa_node = (n))
-#define dev_is_dma_coherent(d)	((d)->dma_coherent)
+#define dev_is_dma_coherent(d)	(!(d)->shim_noncoherent)
 #define get_device(d)		(d)
 #define put_device(d)		((void)(d))
 #define get_dma_ops(d)		((d)->dma_ops)
@@ -674,6 +698,12 @@ struct device {
 #define is_swiotlb_force_bounce(d) ((d)->shim_mode == SHIM_DMA_BOUNCED)
 #define module_param(n, t, p)
 #define module_param_named(n, v, t, p)
+#define module_param_cb(n, o, p, m) \
+	int shim_set_##n(const char *val) \
+	{ \
+		return (o)->set(val, &(struct kernel_param){ .arg = (p) }); \
+	} \
+	struct kernel_param
 #define MODULE_PARM_DESC(n, d)
 #define MODULE_LICENSE(x)
 #define MODULE_AUTHOR(x)
@@ -686,6 +716,22 @@ struct device {
 #define module_init(f)
 #define module_exit(f)
 #define KBUILD_MODNAME		"virtio_ring"
+
+typedef unsigned int uint;
+
+struct kernel_param { void *arg; };
+
+struct kernel_param_ops {
+	int (*set)(const char *val, const struct kernel_param *kp);
+	int (*get)(char *buffer, const struct kernel_param *kp);
+};
+
+/* What the command line does to a parameter of module_param_cb(). */
+int shim_set_bounce_max(const char *val);
+
+int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsigned int min,
+			  unsigned int max);
+int param_get_uint(char *buffer, const struct kernel_param *kp);
 
 struct module;
 struct cpumask;
@@ -702,7 +748,7 @@ extern bool shim_xen_domain;
 
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
 
-#define DMA_BIT_MASK(n)			((n) == 64 ? ~0ULL : (1ULL << (n)) - 1)
+#define DMA_BIT_MASK(n)			(~0ULL >> (64 - (n)))
 #define DMA_MAPPING_ERROR		(~(dma_addr_t)0)
 #define DMA_ATTR_WEAK_ORDERING		BIT(1)
 #define DMA_ATTR_NO_KERNEL_MAPPING	BIT(4)
@@ -729,7 +775,7 @@ void dma_sync_single_for_cpu(struct device *dev, dma_addr_t addr, size_t size,
 void dma_sync_single_for_device(struct device *dev, dma_addr_t addr, size_t size,
 				enum dma_data_direction dir);
 bool dma_need_sync(struct device *dev, dma_addr_t addr);
-bool dma_need_unmap(struct device *dev);
+bool dma_dev_need_sync(struct device *dev);
 size_t dma_max_mapping_size(struct device *dev);
 int dma_set_mask(struct device *dev, u64 mask);
 int dma_set_coherent_mask(struct device *dev, u64 mask);
