@@ -3,10 +3,12 @@
 """usage: selftest.py [--no-build] [--list] [BOOT...]
 
 Run the kselftests of tools/testing/selftests/virtio inside guests: all of them
-on the release kernel, on the kernel with every checker, and with virtio as
-modules, then where DMA goes for every policy that the command line can express,
-under each vIOMMU.  Names of boots (--list) restrict the run to them.  QUICK=1
-leaves out the slow kernels and all but the most telling policies.  build/BASE/selftest.json has every result; the
+on the release kernel and with virtio as modules, then where DMA goes for every
+policy that the command line can express, under each vIOMMU, and under the kernel
+with every checker.  Names of boots (--list) restrict the run to them.  "debug"
+and "debug-strict", all of the tests with every checker, take the better part of
+an hour without KVM and run only if named.  QUICK=1 leaves out the slow kernels
+and all but the most telling policies.  build/BASE/selftest.json has every result; the
 last line is "N passed, N failed, N skipped".
 """
 
@@ -61,7 +63,7 @@ def cases():
     return found
 
 
-def boots(quick):
+def boots(quick, everything):
     known, plan = cases(), []
 
     def add(name, kernel, iommu, case, full, timeout, extra=""):
@@ -71,9 +73,12 @@ def boots(quick):
                              full, timeout))
 
     # The slow ones first, so that the short ones fill what is left.
+    if everything:
+        add("debug", "debug", "intel", "default", True, 3600, "vtest.scale=10")
+        add("debug-strict", "debug", "intel", "strict", True, 3600, "vtest.scale=10")
     if not quick:
-        add("debug", "debug", "intel", "default", True, 2400, "vtest.scale=10")
-        add("debug-strict", "debug", "intel", "strict", True, 2400, "vtest.scale=10")
+        add("debug-access", "debug", "intel", "default", False, 600)
+        add("debug-access-strict", "debug", "intel", "strict", False, 600)
         add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
     add("ours", "ours", "intel", "default", True, 600)
     add("ours-strict", "ours", "intel", "strict", True, 600)
@@ -163,7 +168,8 @@ def judge(result):
 def main():
     started = time.monotonic()
     words = [w for w in sys.argv[1:] if not w.startswith("--")]
-    plan = boots(bool(os.environ.get("QUICK")) and not words)
+    plan = boots(bool(os.environ.get("QUICK")) and not words,
+                 bool(words) or "--list" in sys.argv)
     if "--list" in sys.argv:
         for boot in plan:
             print("%-24s %-8s %-14s %s" % (boot.name, boot.kernel, boot.iommu, boot.append))
