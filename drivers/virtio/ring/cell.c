@@ -10,7 +10,7 @@
  * the request is added and back when it completes: what was not written keeps
  * its content, and nothing of an older request shows.  Cells are mapped for one
  * direction, so the device reads no more than the buffer's own mapping would
- * have let it read.
+ * have let it read, unless it is not coherent.
  */
 #include <linux/align.h>
 #include <linux/dma-mapping.h>
@@ -251,6 +251,21 @@ static size_t list_measure(struct scatterlist *sg, u32 *left, u32 *entries)
 	return len;
 }
 
+/*
+ * Is an entry longer than a segment may be?  What the DMA API joins to such a
+ * one knows no limit.
+ */
+static bool list_too_long(struct vring_virtqueue *vq, struct scatterlist *sg,
+			  u32 entries)
+{
+	const u32 max_seg = vring_dma_max_seg(vq);
+
+	for (; entries--; sg = sg_next(sg))
+		if (sg->length > max_seg)
+			return true;
+	return false;
+}
+
 /* Copy between a cell and pages, which may be in high memory. */
 static void cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 		      bool to_page)
@@ -445,7 +460,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		return -EAGAIN;
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
-	if (req->num == 1)
+	if (req->num == 1 && out_sgs + in_sgs == 1)
 		return cell_map_single(vq, req, sgs[0], in_sgs);
 
 	for (n = 0; n < out_sgs + in_sgs; n++) {
@@ -455,11 +470,14 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		len = list_measure(sgs[n], &left, &entries);
 		if (in)
 			in_len += len;
-		if (plan_list(vq, &plan, in, len, entries, &offset) ==
-		    VRING_CELL_KINDS)
-			mapped[in] += entries;
-		else if (in)
-			copies += entries;
+		if (plan_list(vq, &plan, in, len, entries, &offset) !=
+		    VRING_CELL_KINDS) {
+			copies += in ? entries : 0;
+			continue;
+		}
+		if (unlikely(list_too_long(vq, sgs[n], entries)))
+			return -EAGAIN;
+		mapped[in] += entries;
 	}
 	if (WARN_ON_ONCE(left))
 		return -EINVAL;

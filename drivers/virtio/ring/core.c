@@ -187,7 +187,7 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 	}
 
 	if (vq->mapping == VRING_MAP_ONLY)
-		err = total_sg == 1 ?
+		err = total_sg == 1 && out_sgs + in_sgs == 1 ?
 		      vring_dma_map_single(vq, &req, sgs[0], in_sgs) :
 		      vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
 	else if (vq->mapping == VRING_MAP_CELLS)

@@ -131,7 +131,8 @@ static void joined_up_to_the_limit(struct run *t)
 		{ 4096, 4, 1024, 1, 4096 },
 		{ 4095, 4, 1024, 4, 1024 },
 		{ 127, 2, 64, 2, 64 },
-		/* A buffer that is too long is the driver's doing. */
+		/* A buffer that is too long is the driver's doing; nothing joins it. */
+		{ 4096, 4, 8192, 4, 8192 },
 		{ 512, 1, 4096, 1, 4096 },
 		{ 512, 1, 5000, 1, 5000 },
 	};

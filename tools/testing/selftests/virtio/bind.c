@@ -318,7 +318,8 @@ static int disk_load(int index)
 		return vt_fail("out of memory");
 	if (reopen(&load, 30))
 		return -1;
-	while (!stopped()) {
+	/* On a slow machine the first write may take until the end. */
+	while (!stopped() || !writes) {
 		int block = vt_mix(++number ^ load.seed) % BLOCKS;
 		__u64 pos = load.start + block * BLOCK;
 
