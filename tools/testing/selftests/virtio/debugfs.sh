@@ -10,7 +10,7 @@ IO=$DIR/vt_io
 
 DEBUG=/sys/kernel/debug/virtio
 HEADER="index name layout size in_use requests descriptors mappings"
-HEADER="$HEADER bounced_bytes indirect_tables notifications"
+HEADER="$HEADER bounced_bytes indirect_tables notifications cell_bytes"
 REGION=$((56 * 1024 * 1024))
 
 vt_config CONFIG_VIRTIO_DEBUG || vt_skip_all "CONFIG_VIRTIO_DEBUG is not set"
@@ -28,14 +28,14 @@ bad_table()
 			print "header is \"" $0 "\""
 		next
 	}
-	NF != 11 { print "line \"" $0 "\" has " NF " fields"; next }
+	NF != 12 { print "line \"" $0 "\" has " NF " fields"; next }
 	$1 != NR - 2 { print "queue " NR - 2 " is called " $1 }
 	$3 != layout { print "layout of queue " $1 " is " $3 }
 	$4 !~ /^[0-9]+$/ || $4 < 1 || $4 > 32768 {
 		print "size of queue " $1 " is " $4
 	}
 	{
-		for (i = 5; i <= 11; i++)
+		for (i = 5; i <= 12; i++)
 			if ($i !~ /^[0-9]+$/)
 				print "field " i " of queue " $1 " is " $i
 		if ($5 + 0 > $4 + 0)

@@ -169,7 +169,8 @@ static int check(struct scatter *sc, __u64 seed)
 }
 
 /* Segments are few enough for one request, or it would fail only in part. */
-static int sweep_io(const struct vt_disk *disk, __u8 *arena, int count)
+static int sweep_io(const struct vt_disk *disk, __u8 *arena, int count,
+		    int *allocations)
 {
 	__u64 pos = VT_REGION_FAULT;
 	static struct scatter sc;
@@ -219,22 +220,27 @@ static int sweep_io(const struct vt_disk *disk, __u8 *arena, int count)
 	printf("# %s, %d segments: %d allocations failed in turn, %d requests gave an error\n",
 	       disk->serial, count, nth - 2, errors);
 	fflush(stdout);
-	if (!ret && nth == 2)
-		ret = vt_fail("nothing was allocated: nothing was tested");
 	if (!ret && failed)
 		ret = vt_fail("still allocations that fail after %d", nth);
+	/* Small requests, or disks without indirect tables, may need none. */
+	*allocations += nth - 2;
 	return ret;
 }
 
 TEST_F_TIMEOUT(fault, requests_survive_the_failure_of_each_allocation,
 	       VT_TIMEOUT)
 {
+	int allocations = 0;
+
 	for (int i = 0; i < self->count; i++) {
 		CHECK(self->disks[i].serial,
-		      sweep_io(&self->disks[i], self->arena, 1));
+		      sweep_io(&self->disks[i], self->arena, 1, &allocations));
 		CHECK(self->disks[i].serial,
-		      sweep_io(&self->disks[i], self->arena, SEGMENTS));
+		      sweep_io(&self->disks[i], self->arena, SEGMENTS,
+			       &allocations));
 	}
+	/* Else nothing was tested. */
+	EXPECT_GT(allocations, 0);
 }
 
 static int write_driver(const char *verb, const char *virtio)
@@ -342,7 +348,8 @@ TEST_F_TIMEOUT(fault, probes_that_fail_leave_a_device_that_works, VT_TIMEOUT)
 			continue;
 		swept++;
 		CHECK(disk.serial, sweep_probe(&disk, vt_scale(20)));
-		CHECK(disk.serial, sweep_io(&disk, self->arena, 1));
+		CHECK(disk.serial, sweep_io(&disk, self->arena, 1,
+					    &(int){ 0 }));
 	}
 }
 
