@@ -21,16 +21,11 @@ module=$out/bench/vring_bench-$flavour.ko
 [ -e "$obj/vmlinux.symvers" ] || die "$obj has no kernel: run scripts/kernel.sh $flavour"
 mkdir -p "$out/bench" "$out/logs"
 
-# The kernel is built with a lock held and with this compiler: see kernel.sh.
+# The kernel is built with this lock held.
 exec 9>"$out/.lock-$flavour"
 flock 9
-cc=gcc
-if command -v ccache >/dev/null; then
-	cc="ccache gcc"
-	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
-	export CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros
-	mkdir -p "$CCACHE_DIR"
-fi
+# shellcheck source-path=SCRIPTDIR
+. scripts/lib/kbuild.sh
 
 state=$({ cat tools/testing/vring/bench/* "$0"; cat "$obj/.state" "$obj/vmlinux.symvers" \
 	"$obj/.config"; } 2>/dev/null | sha256sum)

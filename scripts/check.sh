@@ -608,11 +608,9 @@ for step in tree series; do
 	}
 done
 base=$(git -C "$tree" rev-list --max-parents=0 HEAD)
-cc=gcc hostcc=gcc cpp=gcc
-if command -v ccache >/dev/null; then
-	export CCACHE_DIR=${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}
-	cc='ccache gcc' hostcc='ccache gcc'
-fi
+# shellcheck source-path=SCRIPTDIR
+. scripts/lib/kbuild.sh
+hostcc=$cc cpp=gcc
 
 green='' red='' yellow='' plain=''
 if [ -t 1 ]; then

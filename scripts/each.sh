@@ -27,6 +27,8 @@ fi
 
 # --- after one patch; tree.py says where the tree is by running us in it ---
 
+# shellcheck source-path=SCRIPTDIR
+. "$root/scripts/lib/kbuild.sh"
 cd "$OLDPWD"
 src=$PWD
 obj=$src/build-each
@@ -40,40 +42,19 @@ verdict()
 	exit 0			# the next patch has its turn all the same
 }
 
-key=$(cat "$root/scripts/config/guest.config" "$0" | sha256sum | cut -c1-16)-$tree
+key=$(cat "$root/scripts/config/guest.config" "$0" "$root/scripts/lib/kbuild.sh" | sha256sum | cut -c1-16)-$tree
 if grep -qx "$key" "$passed"; then
 	verdict PASS "built before"
 fi
 
-export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
-export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
-cc=gcc
-if command -v ccache >/dev/null; then
-	cc="ccache gcc"
-	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
-	export CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
-	export CCACHE_SLOPPINESS=time_macros
-fi
 kmake() { make --no-print-directory O=build-each CC="$cc" LOCALVERSION= "$@" </dev/null; }
 
-# Start from the objects of the stock kernel: all of one age, younger than the
-# sources, except for what the series has changed so far.
+# Start from the objects of the stock kernel.
 stock=$out/stock/build-stock
 base=$(git rev-list --max-parents=0 HEAD | tail -n 1)
 if [ ! -e "$obj" ] && [ -e "$stock/.sources" ] &&
    [ "$(cut -d ' ' -f 1 "$stock/.sources")" = "$(git rev-parse "$base^{tree}")" ]; then
-	rm -rf "$obj.new"
-	cp -a "$stock" "$obj.new"
-	rm -f "$obj.new/.state" "$obj.new/.sources" "$obj.new/.building"
-	now=$(date +%s)
-	find "$obj.new" -type f -print0 | xargs -0 touch -d "@$now"
-	sleep 1
-	git diff --name-only --diff-filter=d "$base" HEAD |
-		while read -r file; do
-			touch "$file"
-		done
-	git update-index -q --refresh
-	mv "$obj.new" "$obj"
+	copy_objects "$stock" "$obj" "$src" "$base"
 fi
 mkdir -p "$obj"
 
@@ -93,8 +74,7 @@ if ! build >"$log" 2>&1; then
 	cp "$log" "$log.failed"
 	verdict FAIL "see $log.failed"
 fi
-ours='(drivers/virtio/|include/linux/virtio|include/trace/events/virtio|arch/x86/kernel/(qemu_iommu|pci-dma)|arch/x86/include/asm/qemu|drivers/iommu/iommu\.)'
-if grep -E "^(\.\./)?$ours.*: warning: " "$log"; then
+if grep -E "$warning_about_ours" "$log"; then
 	cp "$log" "$log.failed"
 	# So that the next run says it again.
 	find "$obj/drivers/virtio" "$obj/drivers/iommu" "$obj/arch/x86/kernel" \

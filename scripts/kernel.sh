@@ -10,6 +10,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 die() { echo "kernel: $*" >&2; exit 1; }
+# shellcheck source-path=SCRIPTDIR
+. scripts/lib/kbuild.sh
 
 flavour=${1-}
 base=${BASE:-6.12}
@@ -51,20 +53,8 @@ flock 9
 free=$(df -Pk "$out" | awk 'NR == 2 { print int($4 / 1048576) }')
 [ "$free" -ge 6 ] || echo "kernel: only $free GB free in $out, a build may need 6" >&2
 
-# The same bytes on every machine, and cache hits between the trees: nothing
-# of the machine, the time or the place goes into an object.
-export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
-export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
 localversion=-virtio-dma
 [ "$flavour" != stock ] || localversion=
-cc=gcc
-if command -v ccache >/dev/null; then
-	cc="ccache gcc"
-	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
-	export CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
-	export CCACHE_SLOPPINESS=time_macros
-	mkdir -p "$CCACHE_DIR"
-fi
 kmake() { make --no-print-directory -C "$src" O="build-$name" CC="$cc" LOCALVERSION="$localversion" "$@" </dev/null; }
 
 # What the result depends on; the same state as last time is not built again.
@@ -79,7 +69,8 @@ sources()	# a line: the tree of HEAD, and a digest of edits to it
 	} | sha256sum | cut -d ' ' -f 1)"
 }
 sources=$(sources "$src")
-state=$({ echo "$sources"; cat "${fragments[@]}" "$0"; gcc --version; } | sha256sum)
+state=$({ echo "$sources"; cat "${fragments[@]}" "$0" scripts/lib/kbuild.sh
+	gcc --version; } | sha256sum)
 result=$out/bzImage$suffix
 if [ -e "$result" ] && [ -e "$obj/.state" ] && [ "$(cat "$obj/.state")" = "$state" ]; then
 	echo "kernel: $name is up to date: $result"
@@ -95,26 +86,11 @@ if [ -e "$obj/.building" ]; then
 fi
 rm -f "$obj/.state" "$obj/.sources"
 
-# A flavour that differs in few objects from one that is built starts from a
-# copy of its objects, all of one age and younger than the sources; then what
-# differs between the sources of the two becomes younger still.
-copy_objects()
+# A flavour that differs in few objects from one that is built starts from those.
+start_from()	# the folder of objects, and the commit of their sources if not HEAD
 {
 	echo "kernel: $name starts from the objects of ${1##*/build-}"
-	rm -rf "$obj.new"
-	cp -a "$1" "$obj.new"
-	rm -f "$obj.new/.state" "$obj.new/.sources" "$obj.new/.building"
-	copied=$(date +%s)
-	find "$obj.new" -type f -print0 | xargs -0 touch -d "@$copied"
-	sleep 1
-	if [ $# -gt 1 ]; then
-		git -C "$src" diff --name-only --diff-filter=d "$2" |
-			while read -r file; do
-				touch "$src/$file"
-			done
-		git -C "$src" update-index -q --refresh
-	fi
-	mv "$obj.new" "$obj"
+	copy_objects "$1" "$obj" "$src" "${@:2}"
 }
 is_built()	# whether the objects in $1/$2 are of the sources as they are
 {
@@ -124,11 +100,11 @@ copied=
 if [ ! -e "$obj" ]; then
 	first_commit=$(git -C "$src" rev-list --max-parents=0 HEAD | tail -n 1)
 	if [ "$flavour" = modular ] && is_built "$src" build-ours; then
-		copy_objects "$src/build-ours"
+		start_from "$src/build-ours"
 	elif [ "$flavour" = ours ] && [ -d "$out/stock" ] && is_built "$out/stock" build-stock &&
 	     [ "$(git -C "$out/stock" rev-parse 'HEAD^{tree}')" = \
 	       "$(git -C "$src" rev-parse "$first_commit^{tree}")" ]; then
-		copy_objects "$out/stock/build-stock" "$first_commit"
+		start_from "$out/stock/build-stock" "$first_commit"
 	fi
 fi
 mkdir -p "$obj"
@@ -217,8 +193,7 @@ fi
 
 # A warning about a file of ours is a failure; the object goes, so that the
 # next run says it again.
-ours='(drivers/virtio/|include/linux/virtio|include/trace/events/virtio|arch/x86/kernel/(qemu_iommu|pci-dma)|arch/x86/include/asm/qemu|drivers/iommu/iommu\.)'
-if [ "$flavour" != stock ] && grep -E "^(\.\./)?$ours.*: warning: " "$log" >"$log.warnings"; then
+if [ "$flavour" != stock ] && grep -E "$warning_about_ours" "$log" >"$log.warnings"; then
 	head -n 20 "$log.warnings" >&2
 	sed -n -E 's|^(\.\./)?([^:]*)\.c:.*|\2.o|p' "$log.warnings" | sort -u |
 		while read -r object; do

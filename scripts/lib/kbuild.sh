@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034
+# What the scripts that build kernels have in common; sourced by them.
+
+# The same bytes on every machine, and cache hits between the trees: nothing
+# of the machine, the time or the place goes into an object.
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
+export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
+cc=gcc
+if command -v ccache >/dev/null; then
+	cc="ccache gcc"
+	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
+	export CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
+	export CCACHE_SLOPPINESS=time_macros
+	# The compiler's own dependencies, not one more run of the preprocessor.
+	export CCACHE_DEPEND=1
+	mkdir -p "$CCACHE_DIR"
+fi
+
+# A warning of the compiler about a file of ours.
+warning_about_ours='^(\.\./)?(drivers/virtio/|include/linux/virtio|include/trace/events/virtio|arch/x86/kernel/(qemu_iommu|pci-dma)|arch/x86/include/asm/qemu|drivers/iommu/iommu\.).*: warning: '
+
+# copy_objects FROM TO TREE [COMMIT]: begin a build in TO, of the sources in the
+# git tree TREE, with a copy of the objects in FROM, all of one age and younger
+# than the sources; then what TREE has changed since COMMIT becomes younger still.
+copy_objects()
+{
+	rm -rf "$2.new"
+	cp -a "$1" "$2.new"
+	rm -f "$2.new/.state" "$2.new/.sources" "$2.new/.building"
+	copied=$(date +%s)
+	find "$2.new" -type f -print0 | xargs -0 touch -d "@$copied"
+	sleep 1
+	if [ $# -gt 3 ]; then
+		git -C "$3" diff --name-only --diff-filter=d "$4" |
+			while read -r file; do
+				touch "$3/$file"
+			done
+		git -C "$3" update-index -q --refresh
+	fi
+	mv "$2.new" "$2"
+}
