@@ -62,7 +62,7 @@ class Run:
         self.timed = {}         # (iommu, kernel, mode, cell): [Timed]
         self.dd = {}            # (kernel, mode): [seconds]
         self.counted = {}       # (iommu, kernel, mode, cell): figures a request
-        self.instructions = {}  # (mode, layout, segments): {kernel: case}
+        self.instructions = {}  # (mode, layout, segments, bytes): {kernel: case}
         self.reads = 5000 if quick else 20000
         self.tap = guest_vm.tap_missing()
         if self.tap:
@@ -189,7 +189,7 @@ def main():
         "dd": {"reads": run.reads, "block": 4096,
                "seconds": nested(dd, ("kernel", "mode"))},
         "count": nested(run.counted, ("iommu", "kernel", "mode", "cell")),
-        "instructions": nested(run.instructions, ("mode", "layout", "segments")),
+        "instructions": nested(run.instructions, ("mode", "layout", "segments", "bytes")),
         "seconds": round(time.monotonic() - started, 1)})
     for path in bench_plot.plot_all(timed, run.counted, run.instructions):
         report.say("plot: " + path)

@@ -179,15 +179,15 @@ def counted_table(counted):
 
 def instruction_table(cases):
     """Instructions of an add and a get, ours beside stock."""
-    header = ["mode", "ring", "segments", "ours add", "get", "both", "stock add", "get", "both",
+    header = ["mode", "ring", "segments", "bytes", "ours add", "get", "both", "stock add", "get", "both",
               "ours/stock"]
     rows = []
-    for (mode, layout, segments), kernels in cases.items():
+    for (mode, layout, segments, size), kernels in cases.items():
         if "ours" not in kernels:
             continue
         ours = kernels["ours"]
         stock = kernels.get("stock")
-        row = [mode, layout, segments]
+        row = [mode, layout, segments, size]
         for one in (ours, stock):
             row += [number(one[k], 0) for k in ("add", "get", "both")] if one else ["-"] * 3
         row.append(number(ours["both"] / stock["both"]) if stock else "-")
@@ -196,15 +196,16 @@ def instruction_table(cases):
 
 
 def gather_instructions(found):
-    """{(mode, layout, segments): {kernel: case}} of [(kernel, mode, case)].  What
+    """{(mode, layout, segments, bytes): {kernel: case}} of [(kernel, mode, case)].  What
     stock does in strict is what ours with another parameter is held against."""
     cases = {}
     for kernel, mode, case in found:
         one = {**case, "both": case["add"] + case["get"],
                "both_max": case["add_max"] + case["get_max"]}
-        cases.setdefault((mode, case["layout"], case["segments"]), {})[kernel] = one
-    for (mode, layout, segments), kernels in cases.items():
-        base = cases.get((plain_mode(mode), layout, segments), {})
+        key = case["layout"], case["segments"], case["bytes"]
+        cases.setdefault((mode,) + key, {})[kernel] = one
+    for (mode, *key), kernels in cases.items():
+        base = cases.get((plain_mode(mode), *key), {})
         if "stock" not in kernels and "stock" in base:
             kernels["stock"] = base["stock"]
     return cases

@@ -173,10 +173,10 @@ def instruction_panels(cases):
                         ("strict", "strict: ACCESS_PLATFORM, translated"),
                         ("strict, bounce_max=0", "strict, bounce_max=0")):
         groups, bars = [], {}
-        for segments in (1, 4, 64):
-            group = "%d segment%s" % (segments, "s" if segments > 1 else "")
+        for segments, size in ((1, 256), (1, 4096), (4, 4096), (64, 4096)):
+            group = "%d × %s" % (segments, "256 B" if size == 256 else "4 KiB")
             for layout, name in (("split", "split ring"), ("packed", "packed ring")):
-                kernels = cases.get((mode, layout, segments), {})
+                kernels = cases.get((mode, layout, segments, size), {})
                 if "ours" in kernels and "stock" in kernels:
                     ours, stock = (kernels[k]["both"] for k in ("ours", "stock"))
                     bars[name, group] = Bar(ours / stock, label="%.2f\n(%s : %s)" % (

@@ -71,15 +71,15 @@ class Output(unittest.TestCase):
 
 
 class Module(unittest.TestCase):
-    CASE = ("[    0.53] vring_bench: layout=split access=1 segments=4 add=1193 add_max=1200"
+    CASE = ("[    0.53] vring_bench: layout=split access=1 segments=4 bytes=4096 add=1193 add_max=1200"
             " get=555 get_max=560 descriptors=1")
 
     def test_cases(self):
         cases = bench_guest.parse_module(
             ["[    0.5] vring_bench: loading out-of-tree module taints kernel.",
              "[    0.5] vring_bench: calibration per_1000=2001 pair=4", self.CASE])
-        self.assertEqual(cases, [{"layout": "split", "access": 1, "segments": 4, "add": 1193,
-                                  "add_max": 1200, "get": 555, "get_max": 560,
+        self.assertEqual(cases, [{"layout": "split", "access": 1, "segments": 4, "bytes": 4096,
+                                  "add": 1193, "add_max": 1200, "get": 555, "get_max": 560,
                                   "descriptors": 1}])
 
     def test_a_clock_that_does_not_count_is_an_error(self):
@@ -142,11 +142,12 @@ class Figures(unittest.TestCase):
         self.assertEqual([one["descriptors"] for one in counted.values()], [4, 4, 2])
 
     def test_instructions_of_a_mode_of_ours_alone_have_stocks_of_the_mode_it_is_of(self):
-        case = {"layout": "split", "segments": 1, "add": 10, "get": 5, "add_max": 11, "get_max": 6}
+        case = {"layout": "split", "segments": 1, "bytes": 256, "add": 10, "get": 5,
+                "add_max": 11, "get_max": 6}
         cases = bench_figures.gather_instructions(
             [("stock", "strict", {**case, "add": 20}),
              ("ours", "strict, bounce_max=0", case)])
-        one = cases["strict, bounce_max=0", "split", 1]
+        one = cases["strict, bounce_max=0", "split", 1, 256]
         self.assertEqual((one["ours"]["both"], one["stock"]["both"]), (15, 25))
 
     def test_numbers(self):

@@ -13,9 +13,9 @@
  * the calibration that is printed first tells whether it did.  One line a case:
  *
  *	vring_bench: calibration per_1000=N pair=N
- *	vring_bench: layout=split access=1 segments=4 add=N add_max=N get=N get_max=N descriptors=N
+ *	vring_bench: layout=split access=1 segments=4 bytes=4096 add=N add_max=N get=N get_max=N descriptors=N
  *
- * add and get are medians for a request, add_max and get_max the largest of all
+ * bytes is how long a segment of data is; add and get are medians for a request, add_max and get_max the largest of all
  * batches; descriptors is how many of the ring's own a request took.
  */
 #include <linux/dma-mapping.h>
@@ -207,14 +207,14 @@ static int add_one(struct bench *b, unsigned int segments)
 	return virtqueue_add_sgs(b->vq, sgs, 1, 2, b, GFP_ATOMIC);
 }
 
-static void fill_list(struct bench *b, unsigned int segments)
+static void fill_list(struct bench *b, unsigned int segments, unsigned int bytes)
 {
 	struct scatterlist *sgl = b->sgl;
 	unsigned int i;
 
 	sg_init_table(sgl, segments);
 	for (i = 0; i < segments; i++)
-		sg_set_buf(&sgl[i], b->data + 2 * i * PAGE_SIZE, PAGE_SIZE);
+		sg_set_buf(&sgl[i], b->data + 2 * i * PAGE_SIZE, bytes);
 	if (segments == 1)
 		return;
 	sg_set_buf(&sgl[0], b->header, HEADER);
@@ -266,12 +266,13 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int run_batches(struct bench *b, unsigned int segments, bool packed)
+static int run_batches(struct bench *b, unsigned int segments,
+		       unsigned int bytes, bool packed)
 {
 	u64 add, get;
 	int i, ret;
 
-	fill_list(b, segments);
+	fill_list(b, segments, bytes);
 	for (i = -WARM_UP; i < ROUNDS; i++) {
 		ret = one_batch(b, segments, packed, &add, &get);
 		if (ret)
@@ -287,12 +288,13 @@ static int run_batches(struct bench *b, unsigned int segments, bool packed)
 }
 
 /* How many descriptors of the ring one request takes. */
-static int count_descriptors(struct bench *b, unsigned int segments, bool packed)
+static int count_descriptors(struct bench *b, unsigned int segments,
+			     unsigned int bytes, bool packed)
 {
 	int before = b->vq->num_free, taken, ret;
 	unsigned int len;
 
-	fill_list(b, segments);
+	fill_list(b, segments, bytes);
 	ret = add_one(b, segments);
 	if (ret)
 		return ret;
@@ -306,7 +308,7 @@ static int count_descriptors(struct bench *b, unsigned int segments, bool packed
 }
 
 static int run_case(struct bench *b, bool packed, bool access,
-		    unsigned int segments)
+		    unsigned int segments, unsigned int bytes)
 {
 	int descriptors, ret;
 
@@ -326,11 +328,12 @@ static int run_case(struct bench *b, bool packed, bool access,
 	if (packed)
 		b->desc = ring_memory(b, access);
 
-	descriptors = count_descriptors(b, segments, packed);
-	ret = descriptors < 0 ? descriptors : run_batches(b, segments, packed);
+	descriptors = count_descriptors(b, segments, bytes, packed);
+	ret = descriptors < 0 ? descriptors :
+	      run_batches(b, segments, bytes, packed);
 	if (!ret)
-		pr_info("vring_bench: layout=%s access=%d segments=%u add=%llu add_max=%llu get=%llu get_max=%llu descriptors=%d\n",
-			packed ? "packed" : "split", access, segments,
+		pr_info("vring_bench: layout=%s access=%d segments=%u bytes=%u add=%llu add_max=%llu get=%llu get_max=%llu descriptors=%d\n",
+			packed ? "packed" : "split", access, segments, bytes,
 			b->add[ROUNDS / 2] / BATCH, b->add[ROUNDS - 1] / BATCH,
 			b->get[ROUNDS / 2] / BATCH, b->get[ROUNDS - 1] / BATCH,
 			descriptors);
@@ -360,15 +363,22 @@ static void calibrate(void)
 
 static int bench_run(struct bench *b)
 {
-	static const unsigned int segments[] = { 1, 4, MAX_SEGMENTS };
+	static const struct {
+		unsigned int segments, bytes;
+	} cases[] = {
+		{ 1, 256 }, { 1, PAGE_SIZE }, { 4, PAGE_SIZE },
+		{ MAX_SEGMENTS, PAGE_SIZE },
+	};
 	int ret = 0;
 	size_t i;
 
 	calibrate();
 	for (int access = 1; access >= 0; access--)
 		for (int packed = 0; packed < 2; packed++)
-			for (i = 0; i < ARRAY_SIZE(segments) && !ret; i++)
-				ret = run_case(b, packed, access, segments[i]);
+			for (i = 0; i < ARRAY_SIZE(cases) && !ret; i++)
+				ret = run_case(b, packed, access,
+					       cases[i].segments,
+					       cases[i].bytes);
 	return ret;
 }
 
