@@ -89,6 +89,11 @@ def headlines(timed, counted, dd):
             times("%s, %s, strict against stock's pt" % (IOMMU_NAMES[iommu], NAMES[cell]),
                   _us(timed, iommu, "ours", "strict", cell),
                   _us(timed, iommu, "stock", "pt", cell), "us")
+    for iommu in bench_plan.IOMMUS:
+        for cell in bench_plan.COPIED_CELLS:
+            times("%s, %s, copied against mapped, both ours" % (IOMMU_NAMES[iommu], NAMES[cell]),
+                  _us(timed, iommu, "ours", "strict", cell),
+                  _us(timed, iommu, "ours", "strict, bounce_max=0", cell), "us")
     for mode in ("strict", "strict, bounce_max=0"):
         for cell, what in (("read-4096-1", "invalidations"), ("read-524288-1", "invalidations"),
                            ("send-1514", "maps"), (bench_plan.TSO, "maps"),
@@ -136,11 +141,11 @@ def timed_table(timed):
     cells = list(bench_plan.ALL_CELLS)
     for iommu in bench_plan.IOMMUS:
         for cell in cells:
-            for mode in ("default", "pt", "lazy", "strict"):
+            for mode in ("default", "pt", "lazy", "strict", "strict, bounce_max=0"):
                 if (iommu, mode, cell) not in seen:
                     continue
                 ours = timed.get((iommu, "ours", mode, cell))
-                stock = timed.get((iommu,) + resolve("stock", mode) + (cell,))
+                stock = timed.get((iommu,) + resolve("stock", plain_mode(mode)) + (cell,))
                 plain = timed.get((iommu, "stock", "pt", cell))
                 row = [IOMMU_NAMES[iommu], NAMES[cell], mode]
                 for one in (ours, stock):
