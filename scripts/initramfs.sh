@@ -87,7 +87,7 @@ fi
 
 if [ "$flavour" = bench ]; then
 	tests=tools/testing/selftests/virtio
-	cp scripts/guest/bench scripts/guest/dd-bench "$root/usr/bin/"
+	cp scripts/guest/bench "$root/usr/bin/"
 	program blk-load
 	program net-bench -I$tests $tests/vtest.c $tests/vtest_net.c
 	mkdir "$root/usr/lib/bench" "$root/lib64"
