@@ -26,6 +26,7 @@ from . import guest_log, report
 QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
 OLDEST = (7, 2)
 MIB = 1 << 20
+SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
 # What QEMU is asked to trace on every boot: a DMA that the IOMMU refused.
 FAULT_EVENTS = ("vtd_dmar_fault", "amdvi_page_fault", "virtio_iommu_report_fault")
 
@@ -393,6 +394,16 @@ def open_tap():
     return process, os.fdopen(fds[0], "rb", buffering=0)
 
 
+def roomy(sock):
+    """Give the wire between two NICs room for all that TCP has in flight: QEMU
+    (7.2: assertion in flush_or_purge_queued_packets) does not survive that a
+    transmit ring is reset whose packets find no room."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 16 * MIB)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * MIB)
+
+
 class Guest:
     """One boot of one guest that runs one command.  serve: what the guest may
     ask for beyond what every guest may, words with functions of the rest of the
@@ -477,6 +488,7 @@ class Guest:
             self.sockets += pair
             self.fds += pair
             for end, sock in zip("ab", pair):
+                roomy(sock)
                 self.wires[name[:-1] + end] = sock.fileno()
         return self.wires[name]
 
