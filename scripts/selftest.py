@@ -149,7 +149,7 @@ def guest_for(boot, progress):
     if boot.kernel == "debug":
         # While the base finds out what the CPU can do, it takes the CPU for one
         # without 5-level paging, and KASAN its addresses for wild ones.
-        append += " no5lvl"
+        machine.cpu = "max,la57=off"
     if any(d.bus == "bypass" for d in machine.devices):
         append += " vtest.bypass=0000:4"
     command = [RUNNER] + (["-c", "virtio"] if boot.full else ["-t", "virtio:dma_access.sh"])

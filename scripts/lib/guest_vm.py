@@ -195,6 +195,7 @@ class Machine:
     smp: int = 2
     memory: str = "1G"
     icount: bool = False
+    cpu: str = "max"
 
     def memory_bytes(self):
         return int(self.memory[:-1]) * MIB * (1024 if self.memory.endswith("G") else 1)
@@ -244,7 +245,7 @@ class Machine:
             machine += ",memory-backend=ram"
         cpu = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
                if self.icount else accelerator())
-        args = ["-M", machine, *cpu, "-cpu", "max", "-smp", str(self.smp),
+        args = ["-M", machine, *cpu, "-cpu", self.cpu, "-smp", str(self.smp),
                 "-m", self.memory, "-nodefaults", "-no-user-config", "-no-reboot",
                 "-display", "none"]
         if "memory-backend" in machine:
