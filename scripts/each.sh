@@ -46,6 +46,9 @@ key=$(cat "$root/scripts/config/guest.config" "$0" "$root/scripts/lib/kbuild.sh"
 if grep -qx "$key" "$passed"; then
 	verdict PASS "built before"
 fi
+if git diff --quiet HEAD^ HEAD -- ':!Documentation' ':!MAINTAINERS' ':!tools/testing'; then
+	verdict PASS "nothing that a kernel is built from"
+fi
 
 kmake() { make --no-print-directory O=build-each CC="$cc" LOCALVERSION= "$@" </dev/null; }
 
