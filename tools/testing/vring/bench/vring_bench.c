@@ -10,13 +10,15 @@
  * takes physical addresses.
  *
  * Under "qemu -icount shift=0" the counter counts instructions, and exactly so;
- * the calibration that is printed first tells whether it did.  One line a case:
+ * the calibration that is printed first tells whether it did.  One line a case,
+ * of words NAME=VALUE:
  *
  *	vring_bench: calibration per_1000=N pair=N
- *	vring_bench: layout=split access=1 segments=4 bytes=4096 add=N add_max=N get=N get_max=N descriptors=N
+ *	vring_bench: layout=split access=1 segments=4 bytes=4096 add=N ...
  *
- * bytes is how long a segment of data is; add and get are medians for a request, add_max and get_max the largest of all
- * batches; descriptors is how many of the ring's own a request took.
+ * bytes is how long a segment of data is; add and get are medians for a request,
+ * add_max and get_max the largest of all batches; descriptors is how many of the
+ * ring's own a request took.
  */
 #include <linux/dma-mapping.h>
 #include <linux/io.h>
