@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import unittest
+from unittest import mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -254,6 +255,33 @@ class Machines(unittest.TestCase):
             self.assertIn("was not given", guest._check_contents("other", 0, 3, of_abc))
             self.assertIn("was not given", guest._check_contents("tag/../x", 0, 3, of_abc))
             self.assertIn("No such file", guest._check_contents("tag/none", 0, 3, of_abc))
+
+
+class Races(unittest.TestCase):
+    LOST = ("QEMU: qemu-system-x86_64: ../../hw/pci/msix.c:218: msix_table_mmio_write: Assertion"
+            " `addr + size <= dev->msix_entries_nr * PCI_MSIX_ENTRY_SIZE' failed.")
+
+    def boots(self, *results):
+        """How often a guest boots whose boots have these (problems, output)."""
+        guest = guest_vm.Guest("g", "bzImage", "initramfs", Machine("none"))
+        left = list(results)
+
+        def boot():
+            guest.result.problems, guest.result.output = left.pop(0)
+            return guest.result
+
+        with mock.patch.object(guest, "_boot", boot):
+            self.assertIs(guest.boot(), guest.result)
+        return len(results) - len(left)
+
+    def test_qemu_that_ends_before_the_guest_runs_gets_one_more_chance(self):
+        self.assertEqual(self.boots(([self.LOST], []), ([], []), ([], [])), 2)
+        self.assertEqual(self.boots(([self.LOST], []), ([self.LOST], []), ([], [])), 2)
+
+    def test_nothing_else_does(self):
+        self.assertEqual(self.boots(([self.LOST], ["vdma: boot 6.12"]), ([], [])), 1)
+        self.assertEqual(self.boots((["QEMU: other: Assertion `x' failed."], []), ([], [])), 1)
+        self.assertEqual(self.boots(([], []), ([], [])), 1)
 
 
 class Tables(unittest.TestCase):
