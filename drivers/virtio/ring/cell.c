@@ -213,17 +213,25 @@ static bool plan_take(struct vring_virtqueue *vq, struct cell_plan *plan,
 	return true;
 }
 
+/* Of a list: its length and its longest entry, in bytes, and its entries. */
+struct cell_list {
+	size_t len;
+	u32 longest;
+	u32 entries;
+};
+
 /* The kind of cell that a list goes into, and where; KINDS: it is mapped. */
 static enum vring_cell_kind plan_list(struct vring_virtqueue *vq,
 				      struct cell_plan *plan, bool in,
-				      size_t len, u32 entries, u32 *offset)
+				      const struct cell_list *list, u32 *offset)
 {
+	const size_t len = list->len;
 	enum vring_cell_kind kind;
 
 	if (len > max_t(u32, vq->bounce_max, CELL_SMALL))
 		return VRING_CELL_KINDS;
 	/* In a cell its entries are one segment. */
-	if (entries > 1 && unlikely(len > vring_dma_max_seg(vq)))
+	if (list->entries > 1 && unlikely(len > vring_dma_max_seg(vq)))
 		return VRING_CELL_KINDS;
 	kind = in ? VRING_CELL_STATUS : VRING_CELL_HEADER;
 	if (len <= CELL_SMALL && plan_take(vq, plan, kind, len, offset))
@@ -239,31 +247,18 @@ static void plan_rewind(struct cell_plan *plan)
 	memset(plan->used, 0, sizeof(plan->used));
 }
 
-/* Length and number of entries of a list, of which at most *left count. */
-static size_t list_measure(struct scatterlist *sg, u32 *left, u32 *entries)
+/* Look a list over, of which at most *left entries count. */
+static struct cell_list list_measure(struct scatterlist *sg, u32 *left)
 {
-	size_t len = 0;
+	struct cell_list list = { };
 
-	for (*entries = 0; sg && *left; sg = sg_next(sg), (*left)--) {
-		len += sg->length;
-		(*entries)++;
+	for (; sg && list.entries < *left; sg = vring_sg_next(sg)) {
+		list.len += sg->length;
+		list.longest = max(list.longest, sg->length);
+		list.entries++;
 	}
-	return len;
-}
-
-/*
- * Is an entry longer than a segment may be?  What the DMA API joins to such a
- * one knows no limit.
- */
-static bool list_too_long(struct vring_virtqueue *vq, struct scatterlist *sg,
-			  u32 entries)
-{
-	const u32 max_seg = vring_dma_max_seg(vq);
-
-	for (; entries--; sg = sg_next(sg))
-		if (sg->length > max_seg)
-			return true;
-	return false;
+	*left -= list.entries;
+	return list;
 }
 
 /* Copy between a cell and pages, which may be in high memory. */
@@ -311,9 +306,9 @@ static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 		    unsigned int out_sgs, unsigned int in_sgs, u32 left)
 {
 	struct scatterlist *to = xfer->sgs, *sg;
-	u32 entries, offset;
+	struct cell_list list;
 	unsigned int n;
-	size_t len;
+	u32 offset;
 	int err;
 
 	if (xfer->nout)
@@ -322,11 +317,11 @@ static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 		sg_init_table(xfer->sgs + xfer->nout, xfer->nin);
 	plan_rewind(plan);
 	for (n = 0; n < out_sgs + in_sgs; n++) {
-		len = list_measure(sgs[n], &left, &entries);
-		if (plan_list(vq, plan, n >= out_sgs, len, entries, &offset) !=
+		list = list_measure(sgs[n], &left);
+		if (plan_list(vq, plan, n >= out_sgs, &list, &offset) !=
 		    VRING_CELL_KINDS)
 			continue;
-		for (sg = sgs[n]; entries--; sg = sg_next(sg), to++)
+		for (sg = sgs[n]; list.entries--; sg = vring_sg_next(sg), to++)
 			sg_set_page(to, sg_page(sg), sg->length, sg->offset);
 	}
 
@@ -347,7 +342,7 @@ static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 		      u32 entries, void *cell, dma_addr_t addr, bool in)
 {
-	for (; entries--; sg = sg_next(sg)) {
+	for (; entries--; sg = vring_sg_next(sg)) {
 		cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
 		if (in)
 			xfer->copies[xfer->ncopies++] = (struct vring_copy) {
@@ -450,10 +445,10 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	u32 left = req->num, mapped[2] = { }, copies = 0;
 	struct vring_cursor cursor[2];
 	enum vring_cell_kind kind;
-	u32 entries, offset;
+	struct cell_list list;
+	u32 offset, max_seg;
 	unsigned int n;
 	u64 in_len = 0;
-	size_t len;
 	int err;
 
 	if (unlikely(req->num > VRING_SCRATCH_SEGS))
@@ -463,21 +458,23 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	if (req->num == 1 && out_sgs + in_sgs == 1)
 		return cell_map_single(vq, req, sgs[0], in_sgs);
 
+	max_seg = vring_dma_max_seg(vq);
 	for (n = 0; n < out_sgs + in_sgs; n++) {
 		bool in = n >= out_sgs;
 
 		/* The count rules: a list may have room to spare. */
-		len = list_measure(sgs[n], &left, &entries);
+		list = list_measure(sgs[n], &left);
 		if (in)
-			in_len += len;
-		if (plan_list(vq, &plan, in, len, entries, &offset) !=
+			in_len += list.len;
+		if (plan_list(vq, &plan, in, &list, &offset) !=
 		    VRING_CELL_KINDS) {
-			copies += in ? entries : 0;
+			copies += in ? list.entries : 0;
 			continue;
 		}
-		if (unlikely(list_too_long(vq, sgs[n], entries)))
+		/* What the DMA API joins to an entry so long knows no limit. */
+		if (unlikely(list.longest > max_seg))
 			return -EAGAIN;
-		mapped[in] += entries;
+		mapped[in] += list.entries;
 	}
 	if (WARN_ON_ONCE(left))
 		return -EINVAL;
@@ -503,20 +500,20 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		bool in = n >= out_sgs;
 		u16 flags = in ? VRING_SEG_WRITE : 0;
 
-		len = list_measure(sgs[n], &left, &entries);
-		if (!entries)
+		list = list_measure(sgs[n], &left);
+		if (!list.entries)
 			continue;
-		kind = plan_list(vq, &plan, in, len, entries, &offset);
+		kind = plan_list(vq, &plan, in, &list, &offset);
 		if (kind == VRING_CELL_KINDS) {
-			seg = vring_dma_segs(&cursor[in], len, flags, seg);
+			seg = vring_dma_segs(&cursor[in], list.len, flags, seg);
 			continue;
 		}
 		seg->addr = plan.addr[kind] + offset;
-		seg->len = len;
-		xfer_copy(xfer, sgs[n], entries, plan.mem[kind] + offset,
+		seg->len = list.len;
+		xfer_copy(xfer, sgs[n], list.entries, plan.mem[kind] + offset,
 			  seg->addr, in);
-		vring_dma_give_cell(vq, seg->addr, len, in);
-		vq->stats.bounced_bytes += len;
+		vring_dma_give_cell(vq, seg->addr, list.len, in);
+		vq->stats.bounced_bytes += list.len;
 		seg->flags = flags;
 		seg++;
 	}

@@ -422,14 +422,6 @@ int vring_dma_take_mapped(struct vring_virtqueue *vq, struct vring_request *req,
 	return err;
 }
 
-/* sg_next() without a call. */
-static __always_inline struct scatterlist *vring_sg_next(struct scatterlist *sg)
-{
-	if (sg_is_last(sg))
-		return NULL;
-	return likely(!sg_is_chain(sg + 1)) ? sg + 1 : sg_next(sg);
-}
-
 static __always_inline int vring_only_map(struct vring_virtqueue *vq,
 					  struct scatterlist *sg, bool in,
 					  struct vring_seg *seg)
@@ -681,7 +673,7 @@ struct vring_seg *vring_dma_segs(struct vring_cursor *cursor, size_t len,
 		seg->flags = flags;
 		cursor->offset += n;
 		if (cursor->offset == sg_dma_len(cursor->sg)) {
-			cursor->sg = sg_next(cursor->sg);
+			cursor->sg = vring_sg_next(cursor->sg);
 			cursor->offset = 0;
 		}
 	}

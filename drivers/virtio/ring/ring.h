@@ -359,6 +359,14 @@ struct vring_virtqueue {
 
 #define to_vring(_vq) container_of_const(_vq, struct vring_virtqueue, vq)
 
+/* sg_next() without a call. */
+static __always_inline struct scatterlist *vring_sg_next(struct scatterlist *sg)
+{
+	if (sg_is_last(sg))
+		return NULL;
+	return likely(!sg_is_chain(sg + 1)) ? sg + 1 : sg_next(sg);
+}
+
 /* core.c */
 __printf(2, 3)
 void vring_break(struct vring_virtqueue *vq, const char *fmt, ...);
