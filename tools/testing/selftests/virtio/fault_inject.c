@@ -106,6 +106,8 @@ FIXTURE_SETUP(fault)
 FIXTURE_TEARDOWN(fault)
 {
 	if (self->count)
+		vt_write_file(FAILSLAB "probability", "0");
+	if (self->count)
 		munmap(self->arena, 2 * SEGMENTS * VT_PAGE);
 }
 
@@ -356,7 +358,7 @@ TEST_F_TIMEOUT(fault, probes_that_fail_leave_a_device_that_works, VT_TIMEOUT)
 /* One allocation in five fails, at random, for as long as this goes on. */
 static int weather(const struct vt_disk *disk, __u8 *arena)
 {
-	int rounds = vt_scale(200), completed = 0, fd, ret = 0;
+	int rounds = vt_scale(200), completed = 0, fd, victim, ret = 0;
 	__u64 pos = VT_REGION_FAULT + VT_MIB;
 	static struct scatter sc;
 
@@ -364,8 +366,10 @@ static int weather(const struct vt_disk *disk, __u8 *arena)
 	fd = open(disk->path, O_RDWR | O_DIRECT);
 	if (fd < 0)
 		return vt_fail("open: %s", strerror(errno));
-	if (vt_write_file("/proc/self/make-it-fail", "1"))
-		return -1;
+	/* Opened before, for to open it again may fail as well. */
+	victim = open("/proc/self/make-it-fail", O_WRONLY);
+	if (victim < 0 || pwrite(victim, "1", 1, 0) != 1)
+		return vt_fail("make-it-fail: %s", strerror(errno));
 	for (int i = 0; !ret && i < rounds; i++) {
 		fill(&sc, i);
 		if (pwritev(fd, sc.iov, SEGMENTS, pos) != (ssize_t)sc.len)
@@ -376,8 +380,9 @@ static int weather(const struct vt_disk *disk, __u8 *arena)
 		ret = check(&sc, i);
 		completed++;
 	}
-	if (vt_write_file("/proc/self/make-it-fail", "0"))
-		return -1;
+	if (pwrite(victim, "0", 1, 0) != 1)
+		return vt_fail("make-it-fail: %s", strerror(errno));
+	close(victim);
 	printf("# %s: %d of %d rounds completed\n", disk->serial, completed,
 	       rounds);
 	fflush(stdout);
@@ -407,13 +412,9 @@ TEST_F_TIMEOUT(fault, data_is_right_whenever_a_request_says_it_succeeded,
 	       VT_TIMEOUT)
 {
 	CHECK("failslab", set_weather("20"));
-	for (int i = 0; i < self->count; i++) {
-		int ret = weather(&self->disks[i], self->arena);
-
-		if (ret)
-			set_weather("0");
-		CHECK(self->disks[i].serial, ret);
-	}
+	for (int i = 0; i < self->count; i++)
+		CHECK(self->disks[i].serial,
+		      weather(&self->disks[i], self->arena));
 	CHECK("failslab", set_weather("0"));
 }
 
