@@ -105,10 +105,10 @@ FIXTURE_SETUP(fault)
 
 FIXTURE_TEARDOWN(fault)
 {
-	if (self->count)
-		vt_write_file(FAILSLAB "probability", "0");
-	if (self->count)
-		munmap(self->arena, 2 * SEGMENTS * VT_PAGE);
+	if (!self->count)
+		return;
+	vt_write_file(FAILSLAB "probability", "0");
+	munmap(self->arena, 2 * SEGMENTS * VT_PAGE);
 }
 
 #define CHECK(name, step)						\
