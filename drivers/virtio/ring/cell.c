@@ -357,16 +357,39 @@ static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 	}
 }
 
-/* vring_cell_map() for a single entry, as network cards have them: no plan. */
-static int cell_map_single(struct vring_virtqueue *vq,
-			   struct vring_request *req, struct scatterlist *sg,
-			   bool in)
+/**
+ * vring_cell_map_single - map a translated request of a single entry: no plan
+ * @vq: the virtqueue, VRING_MAP_CELLS and not premapped
+ * @id: id of the descriptor
+ * @sg: the entry
+ * @in: the device writes it
+ * @undo: what completion has to undo, 0 before the call
+ *
+ * Context: any, serialized by the driver.
+ * Return: its DMA address, DMA_MAPPING_ERROR if it could not be mapped.
+ */
+dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
+				 struct scatterlist *sg, bool in, u8 *undo)
 {
-	struct vring_xfer *xfer = &vq->ring.xfer[req->id];
-	struct vring_seg *seg = vq->scratch;
+	struct vring_xfer *xfer = &vq->ring.xfer[id];
 	u32 len = sg->length;
 	void *cell = NULL;
-	int err;
+	dma_addr_t addr;
+
+	if (len <= CELL_SMALL)
+		cell = cell_get(vq, in ? VRING_CELL_STATUS : VRING_CELL_HEADER,
+				id, &addr);
+	if (!cell && len <= vq->bounce_max)
+		cell = cell_get(vq, in ? VRING_CELL_IN : VRING_CELL_OUT, id,
+				&addr);
+	if (cell) {
+		cell_copy(cell, sg_page(sg), sg->offset, len, false);
+		vring_dma_give_cell(vq, addr, len, in);
+		vq->stats.bounced_bytes += len;
+		/* A cell that the device only reads needs nothing undone. */
+		if (!in)
+			return addr;
+	}
 
 	xfer->mem = NULL;
 	xfer->sgs = xfer->inline_sgs;
@@ -374,47 +397,28 @@ static int cell_map_single(struct vring_virtqueue *vq,
 	xfer->nout = 0;
 	xfer->nin = 0;
 	xfer->ncopies = 0;
-
-	if (len <= CELL_SMALL)
-		cell = cell_get(vq, in ? VRING_CELL_STATUS : VRING_CELL_HEADER,
-				req->id, &seg->addr);
-	if (!cell && len <= vq->bounce_max)
-		cell = cell_get(vq, in ? VRING_CELL_IN : VRING_CELL_OUT,
-				req->id, &seg->addr);
 	if (cell) {
-		cell_copy(cell, sg_page(sg), sg->offset, len, false);
-		if (in) {
-			xfer->inline_copies[0] = (struct vring_copy) {
-				.page = sg_page(sg),
-				.offset = sg->offset,
-				.len = len,
-				.cell = cell,
-				.addr = seg->addr,
-			};
-			xfer->ncopies = 1;
-		}
-		vring_dma_give_cell(vq, seg->addr, len, in);
-		vq->stats.bounced_bytes += len;
-	} else {
-		sg_init_table(xfer->inline_sgs, 1);
-		sg_set_page(xfer->inline_sgs, sg_page(sg), len, sg->offset);
-		err = vring_dma_map_sgs(vq, xfer->inline_sgs, 1, in);
-		if (unlikely(err))
-			return err;
-		vring_dma_segs(&(struct vring_cursor){ .sg = xfer->inline_sgs },
-			       len, 0, seg);
-		xfer->nout = !in;
-		xfer->nin = in;
+		xfer->inline_copies[0] = (struct vring_copy) {
+			.page = sg_page(sg),
+			.offset = sg->offset,
+			.len = len,
+			.cell = cell,
+			.addr = addr,
+		};
+		xfer->ncopies = 1;
+		*undo = VRING_UNDO_XFER;
+		return addr;
 	}
 
-	seg->len = len;
-	seg->flags = in ? VRING_SEG_WRITE : 0;
-	req->segs = seg;
-	req->linear = true;
-	req->in_len = in ? len : 0;
-	/* An undisturbed device-readable cell needs nothing undone. */
-	req->undo = cell && !in ? 0 : VRING_UNDO_XFER;
-	return 0;
+	sg_init_table(xfer->inline_sgs, 1);
+	sg_set_page(xfer->inline_sgs, sg_page(sg), len, sg->offset);
+	addr = vring_dma_map_sg(vq, xfer->inline_sgs, in);
+	if (unlikely(addr == DMA_MAPPING_ERROR))
+		return addr;
+	xfer->nout = !in;
+	xfer->nin = in;
+	*undo = VRING_UNDO_XFER;
+	return addr;
 }
 
 /**
@@ -455,8 +459,6 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		return -EAGAIN;
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
-	if (req->num == 1 && out_sgs + in_sgs == 1)
-		return cell_map_single(vq, req, sgs[0], in_sgs);
 
 	max_seg = vring_dma_max_seg(vq);
 	for (n = 0; n < out_sgs + in_sgs; n++) {

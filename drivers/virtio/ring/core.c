@@ -7,6 +7,7 @@
  */
 #include <linux/align.h>
 #include <linux/device.h>
+#include <linux/dma-mapping.h>
 #include <linux/export.h>
 #include <linux/interrupt.h>
 #include <linux/module.h>
@@ -162,13 +163,44 @@ static void vring_undo(struct vring_virtqueue *vq, u16 id, u8 undo,
 		vring_dma_unmap(vq, vq->ring.segs, id, num, discard);
 }
 
+/* A request is mapped: remember it, and take its ids off the free list. */
+static __always_inline void
+vring_remember(struct vring_virtqueue *vq, u16 id, void *data, void *ctx,
+	       u32 in_len, u16 num, u16 last, u32 segs, u8 undo)
+{
+	struct vring_state *state = &vq->ring.state[id];
+
+	state->data = data;
+	state->ctx = ctx;
+	state->in_len = in_len;
+	state->num = num;
+	state->segs = segs;
+	state->last = last;
+	state->undo = undo;
+	vq->free_head = vq->ring.segs[last].next;
+	vq->vq.num_free -= num;
+}
+
+/* A request was published. */
+static __always_inline void vring_added(struct vring_virtqueue *vq, u16 num,
+					u32 segs, bool table)
+{
+	vq->stats.requests++;
+	vq->stats.descriptors += segs + table;
+	vq->stats.indirect_tables += table;
+
+	vq->num_added += vq->packed ? num : 1;
+	/* The count must not wrap before a driver that rarely kicks does. */
+	if (unlikely(vq->num_added >= U16_MAX - VRING_MAX_NUM))
+		virtqueue_kick(&vq->vq);
+}
+
 static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			 unsigned int total_sg, unsigned int out_sgs,
 			 unsigned int in_sgs, void *data, void *ctx, gfp_t gfp)
 {
 	struct vring_request req = { .id = vq->free_head, .num = total_sg };
 	struct vring_indirect *ind = NULL;
-	struct vring_state *state;
 	u16 used, last, i;
 	int err;
 
@@ -187,9 +219,7 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 	}
 
 	if (vq->mapping == VRING_MAP_ONLY)
-		err = total_sg == 1 && out_sgs + in_sgs == 1 ?
-		      vring_dma_map_single(vq, &req, sgs[0], in_sgs) :
-		      vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
+		err = vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
 	else if (vq->mapping == VRING_MAP_CELLS)
 		err = vring_cell_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
 	else
@@ -230,36 +260,81 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			last = vq->ring.segs[last].next;
 	}
 
-	state = &vq->ring.state[req.id];
-	state->data = data;
 	/* A queue with contexts has no tables. */
-	state->ctx = ind ? (void *)ind : ctx;
-	state->in_len = req.in_len;
-	state->num = used;
-	state->last = last;
-	state->segs = req.num;
-	state->undo = req.undo;
-	vq->free_head = vq->ring.segs[last].next;
-	vq->vq.num_free -= used;
-
+	vring_remember(vq, req.id, data, ind ? (void *)ind : ctx, req.in_len,
+		       used, last, req.num, req.undo);
 	trace_virtio_ring_map(&vq->vq, req.num, req.in_len, !!req.table_len);
-	vring_layout(vq, publish, vq, &req);
-
-	vq->stats.requests++;
-	vq->stats.descriptors += req.table_len ? req.num + 1 : req.num;
-	vq->stats.indirect_tables += !!req.table_len;
-
-	vq->num_added += vq->packed ? used : 1;
-	/* The count must not wrap before a driver that rarely kicks does. */
-	if (unlikely(vq->num_added >= U16_MAX - VRING_MAX_NUM))
-		virtqueue_kick(&vq->vq);
+	if (req.table_len)
+		vring_layout(vq, publish_one, vq, req.id, req.table,
+			     req.table_len, VRING_DESC_F_INDIRECT);
+	else
+		vring_layout(vq, publish, vq, &req);
+	vring_added(vq, used, req.num, req.table_len);
 	return 0;
 }
 
-static __always_inline void __vring_release(struct vring_virtqueue *vq,
-					    struct vring_state *state, u16 id,
-					    void **ctx, bool discard)
+/*
+ * virtqueue_add() for a single segment, as networks and many others have them:
+ * there is nothing to gather.  @in and @ctx are constants more often than not.
+ */
+static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
+						struct scatterlist *sg, bool in,
+						void *data, void *ctx)
 {
+	u16 id = vq->free_head;
+	dma_addr_t addr;
+	u32 in_len;
+	u8 undo = 0;
+
+	if (unlikely(READ_ONCE(vq->broken)))
+		return -EIO;
+	if (WARN_ON_ONCE(!data || (ctx && vq->indirect)))
+		return -EINVAL;
+	if (unlikely(!vq->vq.num_free))
+		return vring_no_space(vq, !in);
+
+	if (vq->mapping == VRING_MAP_CELLS) {
+		addr = vring_cell_map_single(vq, id, sg, in, &undo);
+		if (unlikely(addr == DMA_MAPPING_ERROR))
+			return -ENOMEM;
+	} else {
+		addr = vring_dma_map_single(vq, sg, in);
+		if (unlikely(addr == DMA_MAPPING_ERROR))
+			return -ENOMEM;
+		if (unlikely(vq->mapping == VRING_MAP_SEGS))
+			undo = vring_dma_keep_single(vq, id, addr, sg->length,
+						     in);
+	}
+
+	in_len = in ? sg->length : 0;
+	vring_remember(vq, id, data, ctx, in_len, 1, id, 1, undo);
+	trace_virtio_ring_map(&vq->vq, 1, in_len, false);
+	vring_layout(vq, publish_one, vq, id, addr, sg->length,
+		     in ? VRING_DESC_F_WRITE : 0);
+	vring_added(vq, 1, 1, false);
+	return 0;
+}
+
+/* Add a list of one direction. */
+static __always_inline int virtqueue_add_list(struct virtqueue *_vq,
+					      struct scatterlist *sg,
+					      unsigned int num, bool in,
+					      void *data, void *ctx, gfp_t gfp)
+{
+	struct vring_virtqueue *vq = to_vring(_vq);
+
+	if (num == 1 && vq->mapping != VRING_MAP_SEGS && !vq->premapped)
+		return virtqueue_add_single(vq, sg, in, data, ctx);
+	return virtqueue_add(vq, &sg, num, !in, in, data, ctx, gfp);
+}
+
+/* Returns the number of descriptors that are free again. */
+static __always_inline u16 __vring_release(struct vring_virtqueue *vq,
+					   struct vring_state *state, u16 id,
+					   void **ctx, bool discard)
+{
+	u16 num = state->num;
+
 	trace_virtio_ring_unmap(&vq->vq, state->segs);
 	if (state->undo)
 		vring_undo(vq, id, state->undo, state->indirect, state->segs,
@@ -268,12 +343,13 @@ static __always_inline void __vring_release(struct vring_virtqueue *vq,
 		*ctx = state->ctx;
 
 	state->data = NULL;
-	vq->vq.num_free += state->num;
+	vq->vq.num_free += num;
 	/* What is used in order is free in order: the links stay as they are. */
 	if (vq->in_order)
-		return;
+		return num;
 	vq->ring.segs[state->last].next = vq->free_head;
 	vq->free_head = id;
+	return num;
 }
 
 /**
@@ -295,30 +371,32 @@ void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx, bool discard)
  * to the one that it names, virtio 1.2 sections 2.7.9 and 2.8.9.  Those before
  * it count as used in full.
  */
-static bool vring_get_used_in_order(struct vring_virtqueue *vq, u32 *id,
-				    u32 *len)
+static struct vring_used_buf vring_get_used_in_order(struct vring_virtqueue *vq)
 {
-	u32 last;
+	struct vring_used_buf used;
 
 	if (!vq->in_batch) {
-		if (!vring_layout(vq, get_used, vq, &last, &vq->batch_len))
-			return false;
-		if (unlikely(!vq->ring.state[last].data)) {
-			vring_break(vq, "used id %u is not in flight", last);
-			return false;
+		used = vring_layout(vq, get_used, vq);
+		if (used.id == VRING_NO_ID)
+			return used;
+		if (unlikely(!vq->ring.state[used.id].data)) {
+			vring_break(vq, "used id %u is not in flight", used.id);
+			used.id = VRING_NO_ID;
+			return used;
 		}
-		vq->batch_last = last;
+		vq->batch_last = used.id;
+		vq->batch_len = used.len;
 		/* Pairs with READ_ONCE() in vring_batch_left(). */
 		WRITE_ONCE(vq->in_batch, true);
 	}
 
-	*id = vq->oldest;
-	*len = vq->ring.state[*id].in_len;
-	if (*id == vq->batch_last) {
-		*len = vq->batch_len;
+	used.id = vq->oldest;
+	used.len = vq->ring.state[used.id].in_len;
+	if (used.id == vq->batch_last) {
+		used.len = vq->batch_len;
 		WRITE_ONCE(vq->in_batch, false);
 	}
-	return true;
+	return used;
 }
 
 /* Is there something to reap of which the ring says nothing any more? */
@@ -354,9 +432,12 @@ int virtqueue_add_sgs(struct virtqueue *_vq, struct scatterlist *sgs[],
 	struct scatterlist *sg;
 
 	for (i = 0; i < out_sgs + in_sgs; i++)
-		for (sg = sgs[i]; sg; sg = sg_next(sg))
+		for (sg = sgs[i]; sg; sg = vring_sg_next(sg))
 			total_sg++;
 
+	if (total_sg == 1 && out_sgs + in_sgs == 1)
+		return in_sgs ? virtqueue_add_inbuf(_vq, sgs[0], 1, data, gfp) :
+				virtqueue_add_outbuf(_vq, sgs[0], 1, data, gfp);
 	return virtqueue_add(to_vring(_vq), sgs, total_sg, out_sgs, in_sgs,
 			     data, NULL, gfp);
 }
@@ -376,7 +457,7 @@ EXPORT_SYMBOL_GPL(virtqueue_add_sgs);
 int virtqueue_add_outbuf(struct virtqueue *vq, struct scatterlist *sg,
 			 unsigned int num, void *data, gfp_t gfp)
 {
-	return virtqueue_add(to_vring(vq), &sg, num, 1, 0, data, NULL, gfp);
+	return virtqueue_add_list(vq, sg, num, false, data, NULL, gfp);
 }
 EXPORT_SYMBOL_GPL(virtqueue_add_outbuf);
 
@@ -394,7 +475,7 @@ EXPORT_SYMBOL_GPL(virtqueue_add_outbuf);
 int virtqueue_add_inbuf(struct virtqueue *vq, struct scatterlist *sg,
 			unsigned int num, void *data, gfp_t gfp)
 {
-	return virtqueue_add(to_vring(vq), &sg, num, 0, 1, data, NULL, gfp);
+	return virtqueue_add_list(vq, sg, num, true, data, NULL, gfp);
 }
 EXPORT_SYMBOL_GPL(virtqueue_add_inbuf);
 
@@ -413,7 +494,7 @@ EXPORT_SYMBOL_GPL(virtqueue_add_inbuf);
 int virtqueue_add_inbuf_ctx(struct virtqueue *vq, struct scatterlist *sg,
 			    unsigned int num, void *data, void *ctx, gfp_t gfp)
 {
-	return virtqueue_add(to_vring(vq), &sg, num, 0, 1, data, ctx, gfp);
+	return virtqueue_add_list(vq, sg, num, true, data, ctx, gfp);
 }
 EXPORT_SYMBOL_GPL(virtqueue_add_inbuf_ctx);
 
@@ -475,9 +556,45 @@ bool virtqueue_kick(struct virtqueue *vq)
 }
 EXPORT_SYMBOL_GPL(virtqueue_kick);
 
+static __always_inline void *virtqueue_reap(struct vring_virtqueue *vq,
+					    unsigned int *len, void **ctx)
+{
+	struct vring_used_buf used;
+	struct vring_state *state;
+	void *data;
+	u16 num;
+
+	if (unlikely(READ_ONCE(vq->broken)))
+		return NULL;
+	used = vq->in_order ? vring_get_used_in_order(vq) :
+			      vring_layout(vq, get_used, vq);
+	if (used.id == VRING_NO_ID)
+		return NULL;
+
+	state = &vq->ring.state[used.id];
+	data = state->data;
+	if (unlikely(!data)) {
+		vring_break(vq, "used id %u is not in flight", used.id);
+		return NULL;
+	}
+	if (unlikely(used.len > state->in_len)) {
+		dev_dbg_ratelimited(&vq->vq.vdev->dev,
+				    "%s: used length %u of %u cut down\n",
+				    vq->vq.name, used.len, state->in_len);
+		used.len = state->in_len;
+	}
+	*len = used.len;
+
+	if (vq->in_order)
+		vq->oldest = vq->ring.segs[state->last].next;
+	num = __vring_release(vq, state, used.id, ctx, false);
+	vring_layout(vq, put_used, vq, num);
+	return data;
+}
+
 /**
  * virtqueue_get_buf_ctx - reap a request that the device has used
- * @_vq: the virtqueue
+ * @vq: the virtqueue
  * @len: bytes that the device wrote, never more than there was room for
  * @ctx: context of virtqueue_add_inbuf_ctx(), or NULL
  *
@@ -487,55 +604,23 @@ EXPORT_SYMBOL_GPL(virtqueue_kick);
  * Context: any, serialized by the driver.
  * Return: the token, NULL if there is nothing to reap or the queue is broken.
  */
-void *virtqueue_get_buf_ctx(struct virtqueue *_vq, unsigned int *len,
-			    void **ctx)
+void *virtqueue_get_buf_ctx(struct virtqueue *vq, unsigned int *len, void **ctx)
 {
-	struct vring_virtqueue *vq = to_vring(_vq);
-	struct vring_state *state;
-	u32 id, written;
-	void *data;
-	u16 num;
-
-	if (unlikely(READ_ONCE(vq->broken)))
-		return NULL;
-	if (!(vq->in_order ? vring_get_used_in_order(vq, &id, &written) :
-			     vring_layout(vq, get_used, vq, &id, &written)))
-		return NULL;
-
-	state = &vq->ring.state[id];
-	data = state->data;
-	num = state->num;
-	if (unlikely(!data)) {
-		vring_break(vq, "used id %u is not in flight", id);
-		return NULL;
-	}
-	if (unlikely(written > state->in_len)) {
-		dev_dbg_ratelimited(&_vq->vdev->dev,
-				    "%s: used length %u of %u cut down\n",
-				    _vq->name, written, state->in_len);
-		written = state->in_len;
-	}
-	*len = written;
-
-	if (vq->in_order)
-		vq->oldest = vq->ring.segs[state->last].next;
-	__vring_release(vq, state, id, ctx, false);
-	vring_layout(vq, put_used, vq, num);
-	return data;
+	return virtqueue_reap(to_vring(vq), len, ctx);
 }
 EXPORT_SYMBOL_GPL(virtqueue_get_buf_ctx);
 
 /**
  * virtqueue_get_buf - reap a request that the device has used
- * @_vq: the virtqueue
+ * @vq: the virtqueue
  * @len: bytes that the device wrote, never more than there was room for
  *
  * Context: as virtqueue_get_buf_ctx().
  * Return: as virtqueue_get_buf_ctx().
  */
-void *virtqueue_get_buf(struct virtqueue *_vq, unsigned int *len)
+void *virtqueue_get_buf(struct virtqueue *vq, unsigned int *len)
 {
-	return virtqueue_get_buf_ctx(_vq, len, NULL);
+	return virtqueue_reap(to_vring(vq), len, NULL);
 }
 EXPORT_SYMBOL_GPL(virtqueue_get_buf);
 

@@ -317,6 +317,16 @@ static void vring_unmap_segs(struct vring_virtqueue *vq,
 }
 
 /*
+ * Must what is mapped for a device be synchronized?  Not coherent, accounted for
+ * by DMA_API_DEBUG, or bounced.  Only the last may begin later, with the first
+ * buffer for which swiotlb finds a reason.
+ */
+static bool vring_dma_need_sync(struct device *dev)
+{
+	return IS_ENABLED(CONFIG_HAS_DMA) && dma_dev_need_sync(dev);
+}
+
+/*
  * Is there anything to do to unmap what was mapped for the device?  There is
  * not if addresses are what they are, nothing was ever bounced for the device,
  * memory is coherent, and nobody keeps accounts.
@@ -325,7 +335,7 @@ static bool vring_dma_need_unmap(struct device *dev)
 {
 	if (!IS_ENABLED(CONFIG_HAS_DMA))
 		return false;
-	return get_dma_ops(dev) || use_dma_iommu(dev) || dma_dev_need_sync(dev);
+	return get_dma_ops(dev) || use_dma_iommu(dev) || vring_dma_need_sync(dev);
 }
 
 /**
@@ -422,20 +432,6 @@ int vring_dma_take_mapped(struct vring_virtqueue *vq, struct vring_request *req,
 	return err;
 }
 
-static __always_inline int vring_only_map(struct vring_virtqueue *vq,
-					  struct scatterlist *sg, bool in,
-					  struct vring_seg *seg)
-{
-	seg->addr = dma_map_page(vq->dma_dev, sg_page(sg), sg->offset,
-				 sg->length, in ? DMA_FROM_DEVICE :
-						  DMA_TO_DEVICE);
-	if (unlikely(dma_mapping_error(vq->dma_dev, seg->addr)))
-		return -ENOMEM;
-	seg->len = sg->length;
-	seg->flags = in ? VRING_SEG_WRITE : 0;
-	return 0;
-}
-
 /* Undo what is in the scratch array up to @end, should there be anything. */
 static void vring_only_unmap(struct vring_virtqueue *vq,
 			     const struct vring_seg *end)
@@ -482,9 +478,15 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 
 		/* The count rules: a list may have room to spare. */
 		for (sg = sgs[n]; sg && seg != end; sg = vring_sg_next(sg)) {
-			err = vring_only_map(vq, sg, in, seg);
-			if (unlikely(err))
+			err = -ENOMEM;
+			seg->addr = dma_map_page(vq->dma_dev, sg_page(sg),
+						 sg->offset, sg->length,
+						 in ? DMA_FROM_DEVICE :
+						      DMA_TO_DEVICE);
+			if (unlikely(dma_mapping_error(vq->dma_dev, seg->addr)))
 				goto err_unmap;
+			seg->len = sg->length;
+			seg->flags = in ? VRING_SEG_WRITE : 0;
 			if (in)
 				in_len += seg->len;
 			seg++;
@@ -496,7 +498,7 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 	vq->stats.mappings += req->num;
 
 	/* The first buffer that was bounced: from now on there is work to do. */
-	if (unlikely(vring_dma_need_unmap(vq->dma_dev))) {
+	if (unlikely(vring_dma_need_sync(vq->dma_dev))) {
 		vq->mapping = VRING_MAP_SEGS;
 		err = -EAGAIN;
 		goto err_unmap;
@@ -512,34 +514,55 @@ err_unmap:
 }
 
 /**
- * vring_dma_map_single - vring_dma_map_only() for a single segment
+ * vring_dma_map_single - map a segment for a device that needs no unmapping
+ * @vq: the virtqueue, VRING_MAP_ONLY and not premapped
+ * @sg: the segment, a request of its own
+ * @in: the device writes it
+ *
+ * @vq->mapping is VRING_MAP_SEGS afterwards if the segment, and whatever is
+ * mapped from then on, has to be unmapped: vring_dma_keep_single() must follow.
+ *
+ * Context: as vring_dma_map().
+ * Return: its DMA address, DMA_MAPPING_ERROR if it could not be mapped.
+ */
+dma_addr_t vring_dma_map_single(struct vring_virtqueue *vq,
+				struct scatterlist *sg, bool in)
+{
+	dma_addr_t addr;
+
+	addr = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset, sg->length,
+			      in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
+	if (unlikely(vring_mapping_error(vq->dma_dev, addr)))
+		return DMA_MAPPING_ERROR;
+	vq->stats.mappings++;
+	/* The first buffer that was bounced: from now on there is work to do. */
+	if (unlikely(vring_dma_need_sync(vq->dma_dev)))
+		vq->mapping = VRING_MAP_SEGS;
+	return addr;
+}
+
+/**
+ * vring_dma_keep_single - have a single segment unmapped when it completes
  * @vq: the virtqueue
- * @req: the request, of one segment; filled in
- * @sg: the segment
+ * @id: id of its descriptor
+ * @addr: its DMA address, from vring_dma_map_single()
+ * @len: its length in bytes
  * @in: the device writes it
  *
  * Context: as vring_dma_map().
- * Return: as vring_dma_map_only().
+ * Return: what completion has to undo.
  */
-int vring_dma_map_single(struct vring_virtqueue *vq, struct vring_request *req,
-			 struct scatterlist *sg, bool in)
+u8 vring_dma_keep_single(struct vring_virtqueue *vq, u16 id, dma_addr_t addr,
+			 u32 len, bool in)
 {
-	struct vring_seg *seg = vq->scratch;
+	struct vring_seg *seg = &vq->ring.segs[id];
 
-	if (vq->premapped || !IS_ENABLED(CONFIG_HAS_DMA))
-		return -EAGAIN;
-	if (unlikely(vring_only_map(vq, sg, in, seg)))
-		return -ENOMEM;
-	vq->stats.mappings++;
-	if (unlikely(vring_dma_need_unmap(vq->dma_dev))) {
-		vq->mapping = VRING_MAP_SEGS;
-		vring_only_unmap(vq, seg + 1);
-		return -EAGAIN;
-	}
-	req->segs = seg;
-	req->linear = true;
-	req->in_len = in ? seg->len : 0;
-	return 0;
+	seg->addr = addr;
+	seg->len = len;
+	seg->flags = VRING_SEG_MAPPED | (in ? VRING_SEG_WRITE : 0);
+	if (vq->bounce)
+		vq->stats.bounced_bytes += len;
+	return VRING_UNDO_SEGS;
 }
 
 /**
@@ -597,6 +620,30 @@ void vring_dma_unmap_table(struct vring_virtqueue *vq,
 }
 
 /**
+ * vring_dma_map_sg - map an entry of its own for a device that translates
+ * @vq: the virtqueue
+ * @sg: the entry, the ring's own, which has to stay until it is unmapped
+ * @in: the device writes it
+ *
+ * With half of the work that a list takes.  vring_dma_unmap_sgs() undoes it.
+ *
+ * Context: any, serialized by the driver.
+ * Return: its DMA address, DMA_MAPPING_ERROR if it could not be mapped.
+ */
+dma_addr_t vring_dma_map_sg(struct vring_virtqueue *vq, struct scatterlist *sg,
+			    bool in)
+{
+	sg_dma_address(sg) = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset,
+					    sg->length, in ? DMA_FROM_DEVICE :
+							     DMA_TO_DEVICE);
+	if (vring_mapping_error(vq->dma_dev, sg_dma_address(sg)))
+		return DMA_MAPPING_ERROR;
+	sg_dma_len(sg) = sg->length;
+	vq->stats.mappings++;
+	return sg_dma_address(sg);
+}
+
+/**
  * vring_dma_map_sgs - map a request's entries of one direction as one
  * @vq: the virtqueue
  * @sgs: the entries, the ring's own, which have to stay until they are unmapped
@@ -612,19 +659,14 @@ void vring_dma_unmap_table(struct vring_virtqueue *vq,
 int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 		      u32 num, bool in)
 {
-	enum dma_data_direction dir = in ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
-
+	if (num == 1)
+		return vring_dma_map_sg(vq, sgs, in) == DMA_MAPPING_ERROR ?
+		       -ENOMEM : 0;
+	if (!dma_map_sg_attrs(vq->dma_dev, sgs, num,
+			      in ? DMA_FROM_DEVICE : DMA_TO_DEVICE, 0))
+		return -ENOMEM;
 	vq->stats.mappings++;
-	if (num > 1)
-		return dma_map_sg_attrs(vq->dma_dev, sgs, num, dir, 0) ?
-		       0 : -ENOMEM;
-
-	/* A page is mapped with half of the work that a list takes. */
-	sg_dma_address(sgs) = vring_map_page(vq->dma_dev, sg_page(sgs),
-					     sgs->offset, sgs->length, dir);
-	sg_dma_len(sgs) = sgs->length;
-	return vring_mapping_error(vq->dma_dev, sg_dma_address(sgs)) ?
-	       -ENOMEM : 0;
+	return 0;
 }
 
 /**

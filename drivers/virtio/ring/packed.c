@@ -140,10 +140,44 @@ static void packed_next_slot(struct vring_packed *packed, u32 num)
 	}
 }
 
+/* The chain is written but for the flags of its head, which expose it. */
+static __always_inline void packed_make_available(struct vring_virtqueue *vq,
+						  u16 head, u16 flags)
+{
+	/*
+	 * The chain before the flags of its head; pairs with the device's read
+	 * barrier after it sees those flags.
+	 */
+	virtio_wmb(vq->weak_barriers);
+	WRITE_ONCE(vq->ring.packed.desc[head].flags, cpu_to_le16(flags));
+}
+
 /**
- * vring_packed_publish - hand a request to the device, virtio 1.2 section 2.8.21
+ * vring_packed_publish_one - hand a request of one descriptor to the device
  * @vq: the virtqueue
- * @req: the request, mapped, its table, if it has one, filled in
+ * @id: id of the request
+ * @addr: DMA address of the buffer or of a table that is filled in
+ * @len: its length in bytes
+ * @flags: VRING_DESC_F_WRITE or VRING_DESC_F_INDIRECT or none
+ *
+ * virtio 1.2 section 2.8.21; the device is not notified.
+ */
+void vring_packed_publish_one(struct vring_virtqueue *vq, u16 id,
+			      dma_addr_t addr, u32 len, u16 flags)
+{
+	struct vring_packed *packed = &vq->ring.packed;
+	u16 slot = packed->next_avail;
+
+	flags |= packed->avail_bits;
+	packed_write_desc(&packed->desc[slot], addr, len, id);
+	packed_next_slot(packed, vq->ring.num);
+	packed_make_available(vq, slot, flags);
+}
+
+/**
+ * vring_packed_publish - hand a chain to the device, virtio 1.2 section 2.8.21
+ * @vq: the virtqueue
+ * @req: the request, mapped
  *
  * Writes the descriptors and makes them available; the device is not notified.
  */
@@ -152,40 +186,27 @@ void vring_packed_publish(struct vring_virtqueue *vq,
 {
 	struct vring_packed *packed = &vq->ring.packed;
 	u16 head = packed->next_avail, head_flags = 0;
-	u32 i, n;
+	u32 i = req->linear ? 0 : req->id, n;
 
-	if (req->table_len) {
-		packed_write_desc(&packed->desc[head], req->table,
-				  req->table_len, req->id);
-		head_flags = packed->avail_bits | VRING_DESC_F_INDIRECT;
+	for (n = req->num; n; n--) {
+		const struct vring_seg *seg = &req->segs[i];
+		u16 slot = packed->next_avail;
+		u16 flags = packed->avail_bits;
+
+		packed_write_desc(&packed->desc[slot], seg->addr, seg->len,
+				  req->id);
+		if (n > 1)
+			flags |= VRING_DESC_F_NEXT;
+		if (seg->flags & VRING_SEG_WRITE)
+			flags |= VRING_DESC_F_WRITE;
+		if (slot == head)
+			head_flags = flags;
+		else
+			packed->desc[slot].flags = cpu_to_le16(flags);
 		packed_next_slot(packed, vq->ring.num);
-	} else {
-		for (i = req->linear ? 0 : req->id, n = req->num; n; n--) {
-			const struct vring_seg *seg = &req->segs[i];
-			u16 slot = packed->next_avail;
-			u16 flags = packed->avail_bits;
-
-			packed_write_desc(&packed->desc[slot], seg->addr,
-					  seg->len, req->id);
-			if (n > 1)
-				flags |= VRING_DESC_F_NEXT;
-			if (seg->flags & VRING_SEG_WRITE)
-				flags |= VRING_DESC_F_WRITE;
-			if (slot == head)
-				head_flags = flags;
-			else
-				packed->desc[slot].flags = cpu_to_le16(flags);
-			packed_next_slot(packed, vq->ring.num);
-			i = req->linear ? i + 1 : seg->next;
-		}
+		i = req->linear ? i + 1 : seg->next;
 	}
-
-	/*
-	 * The chain before the flags of its head, which expose it; pairs with
-	 * the device's read barrier after it sees those flags.
-	 */
-	virtio_wmb(vq->weak_barriers);
-	WRITE_ONCE(packed->desc[head].flags, cpu_to_le16(head_flags));
+	packed_make_available(vq, head, head_flags);
 }
 
 /**
@@ -213,20 +234,19 @@ bool vring_packed_more_used(const struct vring_virtqueue *vq)
 /**
  * vring_packed_get_used - read the next used descriptor, virtio 1.2 section 2.8.22
  * @vq: the virtqueue
- * @id: the id that the device returns, below the size of the ring
- * @len: the bytes that the device says it wrote, not checked
  *
  * Breaks the queue if the device returns an id that does not exist.
  *
- * Return: true if there was a used descriptor.
+ * Return: what the device returned, VRING_NO_ID if there is none.
  */
-bool vring_packed_get_used(struct vring_virtqueue *vq, u32 *id, u32 *len)
+struct vring_used_buf vring_packed_get_used(struct vring_virtqueue *vq)
 {
+	struct vring_used_buf used = { .id = VRING_NO_ID };
 	struct vring_packed *packed = &vq->ring.packed;
 	struct vring_packed_desc *desc;
 
 	if (!packed_is_used(vq, packed->last_used))
-		return false;
+		return used;
 
 	/*
 	 * The flags before the fields that they expose; pairs with the
@@ -235,13 +255,14 @@ bool vring_packed_get_used(struct vring_virtqueue *vq, u32 *id, u32 *len)
 	virtio_rmb(vq->weak_barriers);
 
 	desc = &packed->desc[packed->last_used & ~PACKED_WRAP];
-	*id = le16_to_cpu(READ_ONCE(desc->id));
-	*len = le32_to_cpu(READ_ONCE(desc->len));
-	if (unlikely(*id >= vq->ring.num)) {
-		vring_break(vq, "used id %u out of range", *id);
-		return false;
+	used.id = le16_to_cpu(READ_ONCE(desc->id));
+	used.len = le32_to_cpu(READ_ONCE(desc->len));
+	if (unlikely(used.id >= vq->ring.num)) {
+		vring_break(vq, "used id %u out of range", used.id);
+		used.id = VRING_NO_ID;
+		return used;
 	}
-	return true;
+	return used;
 }
 
 /**

@@ -37,7 +37,8 @@
  * completes: in &vring_ring.segs at the indexes of its descriptor ids, where
  * @next links the free list as well as the chain, or in &vring_indirect.segs.
  * Anything else passes through &vring_virtqueue.scratch on its way into
- * descriptors.  Written by dma.c and cell.c, private to the driver side.
+ * descriptors, but for single segments, of which nothing else is to be kept.
+ * Written by dma.c and cell.c, private to the driver side.
  */
 struct vring_seg {
 	dma_addr_t addr;
@@ -77,8 +78,8 @@ struct vring_indirect {
  * @ctx: the driver's context, on a queue with contexts
  * @in_len: bytes that the device may write at most
  * @num: descriptors of the ring that the request occupies
- * @last: id of the last of them
  * @segs: segments that the device was given
+ * @last: id of the last of its descriptors
  * @undo: VRING_UNDO_*
  *
  * Indexed by the id of the request's first descriptor.
@@ -91,8 +92,8 @@ struct vring_state {
 	};
 	u32 in_len;
 	u16 num;
-	u16 last;
 	u16 segs;
+	u16 last;
 	u8 undo;
 };
 
@@ -109,7 +110,7 @@ struct vring_state {
  * @table: DMA address of the indirect table
  * @segs: the segments
  *
- * Lives on the stack of virtqueue_add_*().
+ * Lives on the stack of virtqueue_add_*(); a single segment needs none.
  */
 struct vring_request {
 	u16 id;
@@ -367,6 +368,19 @@ static __always_inline struct scatterlist *vring_sg_next(struct scatterlist *sg)
 	return likely(!sg_is_chain(sg + 1)) ? sg + 1 : sg_next(sg);
 }
 
+/* An id that no request has: those end at VRING_MAX_NUM. */
+#define VRING_NO_ID		U32_MAX
+
+/**
+ * struct vring_used_buf - what the device returns
+ * @id: id of the request, below the size of the ring; VRING_NO_ID: nothing
+ * @len: the bytes that the device says it wrote, not checked
+ */
+struct vring_used_buf {
+	u32 id;
+	u32 len;
+};
+
 /* core.c */
 __printf(2, 3)
 void vring_break(struct vring_virtqueue *vq, const char *fmt, ...);
@@ -384,8 +398,10 @@ int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 		       struct scatterlist *sgs[], unsigned int out_sgs,
 		       unsigned int in_sgs);
-int vring_dma_map_single(struct vring_virtqueue *vq, struct vring_request *req,
-			 struct scatterlist *sg, bool in);
+dma_addr_t vring_dma_map_single(struct vring_virtqueue *vq,
+				struct scatterlist *sg, bool in);
+u8 vring_dma_keep_single(struct vring_virtqueue *vq, u16 id, dma_addr_t addr,
+			 u32 len, bool in);
 int vring_dma_take_mapped(struct vring_virtqueue *vq, struct vring_request *req,
 			  struct scatterlist *sgs[], unsigned int out_sgs,
 			  unsigned int in_sgs);
@@ -394,6 +410,8 @@ void vring_dma_unmap(struct vring_virtqueue *vq, const struct vring_seg *segs,
 int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind);
 void vring_dma_unmap_table(struct vring_virtqueue *vq,
 			   const struct vring_indirect *ind);
+dma_addr_t vring_dma_map_sg(struct vring_virtqueue *vq, struct scatterlist *sg,
+			    bool in);
 int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 		      u32 num, bool in);
 void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
@@ -423,6 +441,8 @@ void *vring_cell_table(struct vring_virtqueue *vq, struct vring_request *req);
 int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		   struct scatterlist *sgs[], unsigned int out_sgs,
 		   unsigned int in_sgs, gfp_t gfp);
+dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
+				 struct scatterlist *sg, bool in, u8 *undo);
 void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard);
 
 /*
@@ -436,12 +456,13 @@ void vring_##_name##_reset(struct vring_virtqueue *vq,			\
 			   struct vring_ring *ring);			\
 void vring_##_name##_fill_table(struct vring_virtqueue *vq, void *table,	\
 				const struct vring_seg *segs, u32 num);	\
+void vring_##_name##_publish_one(struct vring_virtqueue *vq, u16 id,	\
+				 dma_addr_t addr, u32 len, u16 flags);	\
 void vring_##_name##_publish(struct vring_virtqueue *vq,		\
 			     const struct vring_request *req);		\
 void vring_##_name##_withdraw(struct vring_virtqueue *vq);		\
 bool vring_##_name##_more_used(const struct vring_virtqueue *vq);	\
-bool vring_##_name##_get_used(struct vring_virtqueue *vq, u32 *id,	\
-			      u32 *len);				\
+struct vring_used_buf vring_##_name##_get_used(struct vring_virtqueue *vq); \
 void vring_##_name##_put_used(struct vring_virtqueue *vq, u16 num);	\
 bool vring_##_name##_kick_prepare(struct vring_virtqueue *vq);		\
 void vring_##_name##_disable_cb(struct vring_virtqueue *vq);		\

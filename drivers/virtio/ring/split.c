@@ -76,20 +76,24 @@ void vring_split_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 	}
 }
 
-static __always_inline void split_write_desc(struct vring_virtqueue *vq,
-					     struct vring_desc *desc,
-					     const struct vring_seg *seg,
-					     u16 next, bool last)
+static void split_write_desc(struct vring_virtqueue *vq, struct vring_desc *desc,
+			     dma_addr_t addr, u32 len, u16 flags, u16 next)
+{
+	desc->addr = cpu_to_virtio64(vq->vq.vdev, addr);
+	desc->len = cpu_to_virtio32(vq->vq.vdev, len);
+	desc->flags = cpu_to_virtio16(vq->vq.vdev, flags);
+	desc->next = cpu_to_virtio16(vq->vq.vdev, next);
+}
+
+/* One of a chain; @next is the descriptor that follows, if it is not the last. */
+static void split_write_seg(struct vring_virtqueue *vq, struct vring_desc *desc,
+			    const struct vring_seg *seg, u16 next, bool last)
 {
 	u16 flags = last ? 0 : VRING_DESC_F_NEXT;
 
 	if (seg->flags & VRING_SEG_WRITE)
 		flags |= VRING_DESC_F_WRITE;
-
-	desc->addr = cpu_to_virtio64(vq->vq.vdev, seg->addr);
-	desc->len = cpu_to_virtio32(vq->vq.vdev, seg->len);
-	desc->flags = cpu_to_virtio16(vq->vq.vdev, flags);
-	desc->next = cpu_to_virtio16(vq->vq.vdev, last ? 0 : next);
+	split_write_desc(vq, desc, seg->addr, seg->len, flags, last ? 0 : next);
 }
 
 /**
@@ -106,53 +110,65 @@ void vring_split_fill_table(struct vring_virtqueue *vq, void *table,
 	u32 i;
 
 	for (i = 0; i < num; i++)
-		split_write_desc(vq, &desc[i], &segs[i], i + 1, i == num - 1);
+		split_write_seg(vq, &desc[i], &segs[i], i + 1, i == num - 1);
 }
 
-/**
- * vring_split_publish - hand a request to the device, virtio 1.2 section 2.7.13
- * @vq: the virtqueue
- * @req: the request, mapped, its table, if it has one, filled in
- *
- * Writes the descriptors and makes them available; the device is not notified.
- */
-void vring_split_publish(struct vring_virtqueue *vq,
-			 const struct vring_request *req)
+/* The descriptors of a request are written: make them available. */
+static __always_inline void split_make_available(struct vring_virtqueue *vq,
+						 u16 id)
 {
 	struct vring_split *split = &vq->ring.split;
-	struct virtio_device *vdev = vq->vq.vdev;
 	struct vring *vring = &split->vring;
-	struct vring_desc *desc;
-	u32 i, n, next;
+	u16 idx = split->avail_idx;
 
-	if (req->table_len) {
-		desc = &vring->desc[req->id];
-		desc->addr = cpu_to_virtio64(vdev, req->table);
-		desc->len = cpu_to_virtio32(vdev, req->table_len);
-		desc->flags = cpu_to_virtio16(vdev, VRING_DESC_F_INDIRECT);
-		desc->next = 0;
-	} else if (req->num == 1) {
-		split_write_desc(vq, &vring->desc[req->id],
-				 &req->segs[req->linear ? 0 : req->id], 0, true);
-	} else {
-		for (n = 0, i = req->id; n < req->num; n++, i = next) {
-			next = vq->ring.segs[i].next;
-			split_write_desc(vq, &vring->desc[i],
-					 &req->segs[req->linear ? n : i], next,
-					 n == req->num - 1);
-		}
-	}
-
-	n = split->avail_idx & (vring->num - 1);
-	vring->avail->ring[n] = cpu_to_virtio16(vdev, req->id);
+	vring->avail->ring[idx & (vring->num - 1)] =
+		cpu_to_virtio16(vq->vq.vdev, id);
 
 	/*
 	 * Descriptors and ring entry before the index that exposes them; pairs
 	 * with the device's read barrier between avail->idx and avail->ring.
 	 */
 	virtio_wmb(vq->weak_barriers);
-	split->avail_idx++;
-	WRITE_ONCE(vring->avail->idx, cpu_to_virtio16(vdev, split->avail_idx));
+	split->avail_idx = ++idx;
+	WRITE_ONCE(vring->avail->idx, cpu_to_virtio16(vq->vq.vdev, idx));
+}
+
+/**
+ * vring_split_publish_one - hand a request of one descriptor to the device
+ * @vq: the virtqueue
+ * @id: id of the descriptor
+ * @addr: DMA address of the buffer or of a table that is filled in
+ * @len: its length in bytes
+ * @flags: VRING_DESC_F_WRITE or VRING_DESC_F_INDIRECT or none
+ *
+ * virtio 1.2 section 2.7.13; the device is not notified.
+ */
+void vring_split_publish_one(struct vring_virtqueue *vq, u16 id,
+			     dma_addr_t addr, u32 len, u16 flags)
+{
+	split_write_desc(vq, &vq->ring.split.vring.desc[id], addr, len, flags, 0);
+	split_make_available(vq, id);
+}
+
+/**
+ * vring_split_publish - hand a chain to the device, virtio 1.2 section 2.7.13
+ * @vq: the virtqueue
+ * @req: the request, mapped
+ *
+ * Writes the descriptors and makes them available; the device is not notified.
+ */
+void vring_split_publish(struct vring_virtqueue *vq,
+			 const struct vring_request *req)
+{
+	struct vring_desc *desc = vq->ring.split.vring.desc;
+	u32 i, n, next;
+
+	for (n = 0, i = req->id; n < req->num; n++, i = next) {
+		next = vq->ring.segs[i].next;
+		split_write_seg(vq, &desc[i], &req->segs[req->linear ? n : i],
+				next, n == req->num - 1);
+	}
+	split_make_available(vq, req->id);
 }
 
 /**
@@ -183,16 +199,15 @@ bool vring_split_more_used(const struct vring_virtqueue *vq)
 /**
  * vring_split_get_used - read the next used entry, virtio 1.2 section 2.7.14
  * @vq: the virtqueue
- * @id: the id that the device returns, below the size of the ring
- * @len: the bytes that the device says it wrote, not checked
  *
  * Breaks the queue if the device returns more than it was given, or an id that
  * does not exist.
  *
- * Return: true if there was an entry.
+ * Return: what the device returned, VRING_NO_ID if there is none.
  */
-bool vring_split_get_used(struct vring_virtqueue *vq, u32 *id, u32 *len)
+struct vring_used_buf vring_split_get_used(struct vring_virtqueue *vq)
 {
+	struct vring_used_buf used = { .id = VRING_NO_ID };
 	struct vring_split *split = &vq->ring.split;
 	struct virtio_device *vdev = vq->vq.vdev;
 	struct vring *vring = &split->vring;
@@ -201,13 +216,13 @@ bool vring_split_get_used(struct vring_virtqueue *vq, u32 *id, u32 *len)
 
 	pending = split_used_idx(vq) - split->last_used;
 	if (!pending)
-		return false;
+		return used;
 
 	in_flight = split->avail_idx - split->last_used;
 	if (unlikely(pending > in_flight)) {
 		vring_break(vq, "%u used entries for %u requests", pending,
 			    in_flight);
-		return false;
+		return used;
 	}
 
 	/*
@@ -217,13 +232,14 @@ bool vring_split_get_used(struct vring_virtqueue *vq, u32 *id, u32 *len)
 	virtio_rmb(vq->weak_barriers);
 
 	elem = &vring->used->ring[split->last_used & (vring->num - 1)];
-	*id = virtio32_to_cpu(vdev, READ_ONCE(elem->id));
-	*len = virtio32_to_cpu(vdev, READ_ONCE(elem->len));
-	if (unlikely(*id >= vring->num)) {
-		vring_break(vq, "used id %u out of range", *id);
-		return false;
+	used.id = virtio32_to_cpu(vdev, READ_ONCE(elem->id));
+	used.len = virtio32_to_cpu(vdev, READ_ONCE(elem->len));
+	if (unlikely(used.id >= vring->num)) {
+		vring_break(vq, "used id %u out of range", used.id);
+		used.id = VRING_NO_ID;
+		return used;
 	}
-	return true;
+	return used;
 }
 
 /**

@@ -252,11 +252,11 @@ static bool bounces(struct device *dev)
 {
 	if (dev->shim_mode == SHIM_DMA_TRANSLATED)
 		return false;
-	if (dev->shim_bounce_in && !--dev->shim_bounce_in) {
-		dev->shim_bounces = true;
-		return true;
-	}
-	return dev->shim_mode == SHIM_DMA_BOUNCED;
+	if (dev->shim_mode != SHIM_DMA_BOUNCED &&
+	    (!dev->shim_bounce_in || --dev->shim_bounce_in))
+		return false;
+	dev->shim_bounces = true;
+	return true;
 }
 
 /* The address of @size bytes at @cpu for @dev, or DMA_MAPPING_ERROR. */
@@ -598,8 +598,8 @@ bool dma_need_sync(struct device *dev, dma_addr_t addr)
 
 bool dma_dev_need_sync(struct device *dev)
 {
-	return dma_accounted || dev->shim_mode == SHIM_DMA_BOUNCED || dev->shim_bounces ||
-	       dev->shim_noncoherent;
+	return dma_accounted || dev->shim_bounces || dev->shim_noncoherent ||
+	       (dev->shim_mode == SHIM_DMA_BOUNCED && !dev->shim_syncs_late);
 }
 
 size_t dma_max_mapping_size(struct device *dev)

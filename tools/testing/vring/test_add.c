@@ -403,6 +403,44 @@ static void broken_gives_back_what_it_has(struct run *t)
 	check_eq(t->q->vq->num_free, t->num);
 }
 
+static void refused(struct run *t, unsigned int num, void *data, void *ctx, bool add_sgs)
+{
+	struct scatterlist sg[2], *sgs[1] = { sg };
+	static u8 buf[2][16];
+	int err;
+
+	sg_init_table(sg, 2);
+	sg_set_buf(&sg[0], buf[0], 16);
+	sg_set_buf(&sg[1], buf[1], 16);
+	if (num == 1)
+		sg_mark_end(&sg[0]);
+	err = add_sgs ? virtqueue_add_sgs(t->q->vq, sgs, 0, num > 0, data, GFP_ATOMIC) :
+			virtqueue_add_inbuf_ctx(t->q->vq, sg, num, data, ctx, GFP_ATOMIC);
+	check_eq(err, -EINVAL);
+	check_eq(kernel_take_warnings(), 1);
+	check_eq(t->q->vq->num_free, t->num);
+	check_eq(dev_pending(t->q, 1), 0);
+	check_eq(dma_stats(NULL).live_maps, 0);
+}
+
+static void malformed(struct run *t)
+{
+	unsigned int num;
+	int i;
+
+	test_queue(t);
+	for (num = 0; num <= 2; num++) {
+		refused(t, num, NULL, NULL, false);
+		refused(t, num, NULL, NULL, true);
+		/* With tables there is no place for a context. */
+		if (t->indirect)
+			refused(t, num, &i, &i, false);
+	}
+	refused(t, 0, &i, NULL, false);
+	refused(t, 0, &i, NULL, true);
+	drv_check_works(&t->drv);
+}
+
 static void same_buffer_twice(struct run *t)
 {
 	struct scatterlist sg;
@@ -537,6 +575,8 @@ const struct test add_tests[] = {
 	{ "a broken queue refuses until it is unbroken", broken_refuses, AXIS_ALL },
 	{ "a broken queue gives its buffers back", broken_gives_back_what_it_has, AXIS_ALL },
 	{ "one buffer may be in two requests", same_buffer_twice, AXIS_ACCESS },
+	{ "malformed requests are refused and change nothing", malformed,
+	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ "a legacy queue of a big-endian guest is big-endian", big_endian_legacy,
 	  LEGACY | AXIS_INDIRECT | AXIS_EVENT },
 	{ "a modern queue of a big-endian guest is little-endian", big_endian_modern,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Cells: what is copied and what is mapped of a translated request. */
 #include "test.h"
+#include "../../../drivers/virtio/ring/ring.h"
 
 /* There and back; whether its only buffer was copied. */
 static bool is_copied(struct run *t, bool in, u32 len)
@@ -592,6 +593,75 @@ static void first_bounce_buffer(struct run *t)
 	test_queue(t);
 }
 
+static void first_bounce_buffer_of_one(struct run *t)
+{
+	static const enum access access[] = { DIRECT, IDENTITY, PHYSICAL };
+	unsigned int i, in;
+
+	for (i = 0; i < ARRAY_SIZE(access); i++) {
+		for (in = 0; in < 2; in++) {
+			t->access = access[i];
+			test_device(t, test_features(t));
+			test_queue(t);
+			drv_submit(&t->drv, !in, in, 50);
+			check_eq(dma_stats(NULL).live_maps, 0);
+			t->dev.dma_dev->shim_bounce_in = 1;
+			drv_submit(&t->drv, !in, in, 50);
+			check(t->dev.dma_dev->shim_bounces);
+			check_eq(dma_stats(NULL).live_maps, 1);
+			drv_submit(&t->drv, !in, in, 50);
+			check_eq(dma_stats(NULL).live_maps, 2);
+			/* The device's data arrives from the bounce buffer, too. */
+			test_serve(t, 3);
+			check_eq(dma_stats(NULL).live_maps, 0);
+			drv_check_works(&t->drv);
+			dev_delete_queue(t->q);
+
+			test_device(t, test_features(t));
+			test_queue(t);
+			t->dev.dma_dev->shim_bounce_in = 1;
+			drv_submit(&t->drv, !in, in, 50);
+			check_eq(dma_stats(NULL).live_maps, 1);
+			check_eq(drv_detach_all(&t->drv), 1);
+			check_eq(dma_stats(NULL).live_maps, 0);
+			dev_delete_queue(t->q);
+		}
+	}
+	test_queue(t);
+}
+
+static void counted(struct run *t)
+{
+	const struct vring_stats *stats;
+	struct drv_req *r;
+
+	t->dev.dma_dev->shim_syncs_late = true;
+	test_queue_with(t, "0", 16);
+	stats = &to_vring(t->q->vq)->stats;
+	check_eq(stats->mappings, 0);
+	drv_submit(&t->drv, 0, 1, 200);
+	check_eq(stats->mappings, 1);
+	r = drv_req(&t->drv, 1, 0, 200);
+	fail_nth(1);
+	check_eq(drv_add(&t->drv, r), -ENOMEM);
+	check(fail_nth_fired());
+	fail_nth(0);
+	check_eq(stats->mappings, 1);
+	check_eq(stats->requests, 1);
+	check_eq(drv_add(&t->drv, r), 0);
+	check_eq(stats->mappings, 2);
+	check_eq(stats->requests, 2);
+	check_eq(stats->descriptors, 2);
+	check_eq(stats->bounced_bytes,
+		 t->access == BOUNCED || t->access == PHYSICAL_BOUNCED ? 400 : 0);
+	test_serve(t, 2);
+	drv_submit(&t->drv, 1, 2, 200);
+	check_eq(stats->requests, 3);
+	check_eq(stats->indirect_tables, t->indirect);
+	check_eq(stats->descriptors, 2 + 3 + t->indirect);
+	test_serve(t, 1);
+}
+
 static void first_bounce_buffer_of_one_list(struct run *t)
 {
 	static const enum access access[] = { DIRECT, PHYSICAL };
@@ -696,6 +766,10 @@ const struct test cell_tests[] = {
 	{ "requests with contexts are copied, too", contexts, AXIS_CELLS | AXIS_INDIRECT },
 	{ "the first bounce buffer ends mapping without unmapping", first_bounce_buffer,
 	  AXIS_INDIRECT },
+	{ "the first bounce buffer may be of a single segment", first_bounce_buffer_of_one,
+	  AXIS_INDIRECT },
+	{ "requests, descriptors, mappings and bounced bytes are counted", counted,
+	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ "the first bounce buffer may be in a list that is read and written",
 	  first_bounce_buffer_of_one_list, AXIS_INDIRECT },
 	{ "the first bounce buffer may come when mappings fail", first_bounce_buffer_fails,

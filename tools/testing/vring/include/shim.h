@@ -680,6 +680,7 @@ struct device {
 	bool shim_noncoherent;		/* it does not see the CPU's caches */
 	unsigned int shim_bounce_in;	/* so many mappings from now one is bounced */
 	bool shim_bounces;		/* one was */
+	bool shim_syncs_late;		/* no sync is needed before one was, as in 6.12 */
 };
 
 #define dev_name(d)		((d)->init_name ? (d)->init_name : "device")
