@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: bench.py [--no-build] [--only=time|count|instructions]...
 
-Measure ours and stock side by side, in one run, with one QEMU, boots by turns.
-Every figure is a median with its spread, or a count.
+Measure ours and stock side by side, in one run, with one QEMU.  Every figure is
+a median with its spread, or a count.  The guests of a vIOMMU are up together and
+take turns: each measures a cell for a fraction of a second while all others are
+stopped, and a ratio is the median of those of runs that followed one another.
 
   time          virtio-blk with fio (4 KiB at random, depth 1 and 32; 512 KiB and
                 1 MiB in sequence; read and write), virtio-net between two NICs
                 (a TCP stream; request and response), and 20,000 reads with dd:
                 time, throughput and CPU time of the guest per request.
-  count         in a separate part of the first boot of each row: map and unmap
-                calls, IOTLB invalidations and misses, descriptors per request.
+  count         in a separate part of the first boot of each row, after all turns:
+                map and unmap calls, IOTLB invalidations and misses, descriptors
+                per request.
   instructions  of an add and a get, on a clock that counts them.
 
 Rows are vIOMMU x kernel x mode.  Each boot costs time, so not all are measured
@@ -73,20 +76,26 @@ class Run:
         steps = []
         if "time" in self.parts and turn < row.boots:
             if row.dd:
-                steps.append("dd:%d:%d" % (1, self.reads))
+                steps.append("dd:2:%d" % self.reads)
             if row.cells:
-                steps.append("time:%d:2:%s" % (300 if self.quick else 350, ",".join(row.cells)))
+                steps.append("time:%d:4:%s" % (150 if self.quick else 200, ",".join(row.cells)))
         if "count" in self.parts and turn == 0:
             steps += ["count:%s:%d" % one for one in row.counts
                       if not (self.tap and one[0].startswith("send"))]
         return steps
 
-    def boot(self, row, turn):
-        """One boot of a row, if there is anything for it to do."""
-        steps = self.steps(row, turn)
-        if not steps:
+    def boot(self, rows, turn):
+        """A boot of every row that has anything to do, at the same time."""
+        jobs = [(row, self.steps(row, turn)) for row in rows]
+        jobs = [job for job in jobs if job[1]]
+        if not jobs:
             return
-        found = bench_guest.measure(row, turn, steps, not self.tap, self.progress)
+        found = bench_guest.measure(jobs, turn, not self.tap, self.progress)
+        for (row, _), figures in zip(jobs, found):
+            self.keep(row, turn, figures)
+
+    def keep(self, row, turn, found):
+        """What one boot of a row brought."""
         for one in found.timed:
             self.timed.setdefault((row.iommu, row.kernel, row.mode, one.cell), []).append(one)
         if found.dd:
@@ -96,18 +105,17 @@ class Run:
                 bench_figures.per_request(counts)
         self.progress.line("bench: %s, %s, %s, boot %d: %s" % (
             bench_plan.IOMMU_NAMES[row.iommu], row.kernel, row.mode, turn + 1, ", ".join(
-                ["dd %.2f s" % s for s in found.dd] +
+                ["dd %s s" % " ".join("%.2f" % s for s in found.dd)] * bool(found.dd) +
                 ["%d runs timed" % len(found.timed)] * bool(found.timed) +
                 ["%d kinds of request counted" % len(found.counts)] * bool(found.counts))))
 
     def all_rows(self):
-        """Every row, one boot after the other, each kernel first as often."""
+        """Every row as often as it boots, those of a vIOMMU together."""
         rows = bench_plan.rows(self.quick)
         for iommu in bench_plan.IOMMUS:
             mine = [row for row in rows if row.iommu == iommu]
             for turn in range(max(row.boots for row in mine)):
-                for row in mine if turn % 2 == 0 else mine[::-1]:
-                    self.boot(row, turn)
+                self.boot(mine, turn)
 
     def all_instructions(self):
         """Two boots at a time: what is counted does not mind."""

@@ -42,7 +42,12 @@ def add_descriptors(counted):
 
 
 def ratio(ours, stock):
-    return ours["median"] / stock["median"] if stock["median"] else None
+    """Of two spreads.  Runs that followed one another by turns are compared with
+    one another, for they had the same host; the median of that stands for all."""
+    pairs = list(zip(ours["values"], stock["values"]))
+    if len(ours["values"]) != len(stock["values"]) or not all(s for _, s in pairs):
+        return ours["median"] / stock["median"] if stock["median"] else None
+    return statistics.median(o / s for o, s in pairs)
 
 
 def plain_mode(mode):

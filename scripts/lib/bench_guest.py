@@ -6,10 +6,10 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from . import bench_plan, guest_vm, report
+from . import bench_plan, bench_turns, guest_vm, report
 from .guest_vm import Device, Machine
 
-TIMEOUT = 240
+TIMEOUT = 900           # a guest waits for all others, too
 
 
 # --- reading ---------------------------------------------------------------
@@ -216,23 +216,82 @@ def _name(*parts):
     return "bench-" + re.sub(r"[^\w-]+", "-", "-".join(map(str, parts)))
 
 
-def measure(row, turn, steps, tap, progress):
-    """The Figures of one boot of a row."""
-    counter = Counter(row.iommu)
-    guest = guest_vm.Guest(
-        _name(row.iommu, row.kernel, row.mode, turn), guest_vm.kernel_image(row.kernel),
-        guest_vm.initramfs("bench"), machine(row.iommu, tap),
-        bench_plan.APPEND[row.kernel, row.mode], ["bench", *steps], TIMEOUT,
-        progress=progress, serve={"begin": counter.begin, "end": counter.end})
-    counter.guest = guest
-    result = _checked(guest, guest.boot())
-    timed, seconds, counts = parse_output(result.output)
-    for cell, seen in counter.cells.items():
-        if not seen["requests"]:
-            raise report.Failure("%s: QEMU traced no request of %s (log: %s)"
-                                 % (guest.name, cell, result.log))
-        counts[cell] = merge(seen, counts[cell], row.iommu)
-    return Figures(timed, seconds, counts)
+class _Measured(guest_vm.Guest):
+    """A guest that takes turns with others."""
+
+    def __init__(self, row, turn, steps, tap, progress):
+        self.row = row
+        self.turns = None
+        self.counter = Counter(row.iommu)
+        self.counter.guest = self
+        super().__init__(
+            _name(row.iommu, row.kernel, row.mode, turn), guest_vm.kernel_image(row.kernel),
+            guest_vm.initramfs("bench"), machine(row.iommu, tap),
+            bench_plan.APPEND[row.kernel, row.mode], ["bench", *steps], TIMEOUT,
+            progress=progress, serve={
+                "begin": self.counter.begin, "end": self.counter.end,
+                "turn": lambda cell: self._stopped(self.turns.take, cell),
+                "over": lambda _: self._stopped(self.turns.over),
+                "next": self._next})
+
+    def boot(self):
+        try:
+            return super().boot()
+        finally:
+            self.turns.leave(self.name)
+
+    def _stopped(self, wait, *args):
+        self.qmp.command("stop")
+        try:
+            wait(self.name, *args)
+        finally:
+            self.qmp.command("cont")
+        return "go"
+
+    def _next(self, cell):
+        self.turns.give(self.name, cell)
+        return "thanks"
+
+    def figures(self, result):
+        """The Figures of the boot that ended with this result."""
+        timed, seconds, counts = parse_output(_checked(self, result).output)
+        for cell, seen in self.counter.cells.items():
+            if not seen["requests"]:
+                raise report.Failure("%s: QEMU traced no request of %s (log: %s)"
+                                     % (self.name, cell, result.log))
+            counts[cell] = merge(seen, counts[cell], self.row.iommu)
+        return Figures(timed, seconds, counts)
+
+
+def slices(steps):
+    """The turns that a guest asks for in these steps, in their order."""
+    labels = []
+    for step in steps:
+        kind, *rest = step.split(":")
+        if kind == "dd":
+            labels += ["dd"] * int(rest[0])
+        elif kind == "time":
+            cells = rest[2].split(",")
+            for net in (False, True):
+                labels += [c for c in cells if (c in bench_plan.NET_CELLS) == net] * int(rest[1])
+    return labels
+
+
+def measure(jobs, turn, tap, progress):
+    """The Figures of a boot of each (row, steps), all at the same time: they take
+    turns where time is measured, and count when that is over."""
+    guests = [_Measured(row, turn, steps, tap, progress) for row, steps in jobs]
+    turns = bench_turns.Turns(
+        bench_turns.plan([(guest.name, slices(steps))
+                          for guest, (_, steps) in zip(guests, jobs)], turn),
+        [guest.name for guest in guests])
+    for guest in guests:
+        guest.turns = turns
+    results = guest_vm.boot_all(guests, len(guests))
+    for guest, result in zip(guests, results):
+        if guest.name == turns.broken:      # the others failed for want of it
+            _checked(guest, result)
+    return [guest.figures(result) for guest, result in zip(guests, results)]
 
 
 def instructions(rows, progress):

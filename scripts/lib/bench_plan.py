@@ -25,6 +25,7 @@ SAME = {("stock", "lazy"): ("stock", "default")}
 ALL_CELLS = ("randread-4k-1", "randread-4k-32", "randwrite-4k-1", "randwrite-4k-32",
              "read-512k-1", "read-1m-1", "write-512k-1", "write-1m-1", "stream", "rr")
 FEW_CELLS = ("randread-4k-1", "randread-4k-32", "read-1m-1", "stream", "rr")
+NET_CELLS = ("stream", "rr")
 # Those whose data is copied, unless bounce_max says that it be mapped.
 COPIED_CELLS = ("randread-4k-1", "randwrite-4k-1", "rr")
 

@@ -4,12 +4,14 @@
 
 import os
 import sys
+import threading
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lib import bench_figures, bench_guest, bench_plan, bench_plot, report      # noqa: E402
+from lib import (bench_figures, bench_guest, bench_plan, bench_plot,     # noqa: E402
+                 bench_turns, report)
 from lib.bench_plot import Bar, Panel                                           # noqa: E402
 
 
@@ -123,7 +125,76 @@ class Trace(unittest.TestCase):
                           "iotlb_misses": None})
 
 
+class Turns(unittest.TestCase):
+    A, B = ("a", ["dd", "x", "y", "x", "y"]), ("b", ["x", "x"])
+
+    def test_a_label_at_a_time_and_nobody_first_always(self):
+        self.assertEqual(bench_turns.plan([self.A, self.B], 0), [
+            ("dd", "a"), ("x", "b"), ("x", "a"), ("y", "a"), ("x", "b"), ("x", "a"), ("y", "a")])
+        self.assertEqual(bench_turns.plan([self.A, self.B], 1)[:3],
+                         [("dd", "a"), ("x", "a"), ("x", "b")])
+        self.assertEqual(bench_turns.plan([("a", [])], 0), [])
+
+    def test_slices_that_do_not_fit_are_an_error(self):
+        with self.assertRaises(report.Failure):
+            bench_turns.plan([self.A, ("b", ["x", "z"])], 0)
+
+    def test_the_steps_of_a_guest_as_slices(self):
+        self.assertEqual(
+            bench_guest.slices(["dd:2:5000", "time:300:2:read-1m-1,rr", "count:send-1514:300"]),
+            ["dd", "dd", "read-1m-1", "read-1m-1", "rr", "rr"])
+
+    def test_one_after_the_other_when_all_are_up(self):
+        turns = bench_turns.Turns(bench_turns.plan([self.A, self.B], 0), "abc")
+        seen = []
+
+        def guest(key, labels):
+            for label in labels:
+                turns.take(key, label)
+                seen.append((label, key))
+                turns.give(key, label)
+            turns.over(key)
+            seen.append(("over", key))
+
+        threads = [threading.Thread(target=guest, args=args)
+                   for args in (self.A, self.B)]
+        for thread in threads:
+            thread.start()
+        self.assertEqual(seen, [])      # there is a third one
+        turns.over("c")
+        for thread in threads:
+            thread.join()
+        self.assertEqual(seen[:-2], turns.slices)
+        self.assertEqual(sorted(seen[-2:]), [("over", "a"), ("over", "b")])
+
+    def test_nobody_waits_for_a_guest_that_is_gone(self):
+        turns = bench_turns.Turns([("x", "a"), ("x", "b")], "ab")
+        turns.leave("a")
+        self.assertEqual(turns.broken, "a")
+        for wait in (lambda: turns.take("b", "x"), lambda: turns.over("b")):
+            with self.assertRaises(report.Failure):
+                wait()
+
+    def test_who_had_all_turns_may_go(self):
+        turns = bench_turns.Turns([("x", "a")], "ab")
+        turns.arrived.update("ab")
+        with self.assertRaises(report.Failure):
+            turns.give("b", "x")
+        turns.take("a", "x")
+        turns.give("a", "x")
+        turns.leave("a")
+        turns.over("b")
+        self.assertIsNone(turns.broken)
+
+
 class Figures(unittest.TestCase):
+    def test_runs_that_followed_one_another_are_compared(self):
+        quiet_then_not = [bench_figures.spread(v) for v in ([1, 9, 30], [2, 10, 20])]
+        self.assertEqual(bench_figures.ratio(*quiet_then_not), 0.9)
+        fewer = bench_figures.spread([4])
+        self.assertEqual(bench_figures.ratio(fewer, quiet_then_not[1]), 0.4)
+        self.assertIsNone(bench_figures.ratio(fewer, bench_figures.spread([0])))
+
     def test_per_request(self):
         one = bench_figures.per_request({"requests": 300, "maps": 1200, "iotlb_misses": None,
                                          "descriptors": 900})
