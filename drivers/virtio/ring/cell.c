@@ -280,13 +280,21 @@ static void cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 	}
 }
 
-/* Room for what has to be remembered of a request. */
-static int xfer_init(struct vring_xfer *xfer, u32 sgs, u32 copies, gfp_t gfp)
+/* Nothing is remembered of a request yet, and there is room for a small one. */
+static void xfer_reset(struct vring_xfer *xfer)
 {
 	xfer->mem = NULL;
 	xfer->sgs = xfer->inline_sgs;
 	xfer->copies = xfer->inline_copies;
+	xfer->nout = 0;
+	xfer->nin = 0;
 	xfer->ncopies = 0;
+}
+
+/* Room for what has to be remembered of a request. */
+static int xfer_init(struct vring_xfer *xfer, u32 sgs, u32 copies, gfp_t gfp)
+{
+	xfer_reset(xfer);
 	if (likely(sgs <= VRING_XFER_SGS && copies <= VRING_XFER_COPIES))
 		return 0;
 
@@ -391,12 +399,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 			return addr;
 	}
 
-	xfer->mem = NULL;
-	xfer->sgs = xfer->inline_sgs;
-	xfer->copies = xfer->inline_copies;
-	xfer->nout = 0;
-	xfer->nin = 0;
-	xfer->ncopies = 0;
+	xfer_reset(xfer);
 	if (cell) {
 		xfer->inline_copies[0] = (struct vring_copy) {
 			.page = sg_page(sg),

@@ -260,7 +260,6 @@ struct vring_used_buf vring_packed_get_used(struct vring_virtqueue *vq)
 	if (unlikely(used.id >= vq->ring.num)) {
 		vring_break(vq, "used id %u out of range", used.id);
 		used.id = VRING_NO_ID;
-		return used;
 	}
 	return used;
 }

@@ -237,7 +237,6 @@ struct vring_used_buf vring_split_get_used(struct vring_virtqueue *vq)
 	if (unlikely(used.id >= vring->num)) {
 		vring_break(vq, "used id %u out of range", used.id);
 		used.id = VRING_NO_ID;
-		return used;
 	}
 	return used;
 }
