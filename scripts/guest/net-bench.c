@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usage: net-bench stream|rr MILLISECONDS RUNS | net-bench send BYTES COUNT
+ * usage: net-bench stream|rr MILLISECONDS | net-bench send BYTES COUNT
  *
  *   stream	one TCP connection between the two NICs that the host has
  *		connected, sends of 64 KiB
@@ -9,7 +9,7 @@
  *		1514 bytes each is TCP data that the device is to cut (TSO); up to
  *		65535 bytes the kernel leaves that to it
  *
- * Both ends of the first two are in namespaces of their own.  A line a run:
+ * Both ends of the first two are in namespaces of their own.  What was seen:
  * "bench: net CELL operations=N bytes=N seconds=S cpu=S".
  */
 #include <arpa/inet.h>
@@ -42,7 +42,7 @@
 
 static void wrong_usage(void)
 {
-	errx(2, "usage: stream|rr MILLISECONDS RUNS or send BYTES COUNT");
+	errx(2, "usage: stream|rr MILLISECONDS or send BYTES COUNT");
 }
 
 static double cpu_seconds(void)
@@ -204,21 +204,18 @@ int main(int argc, char **argv)
 {
 	struct vt_pair pair;
 
-	if (argc != 4)
-		wrong_usage();
-	if (!strcmp(argv[1], "send")) {
+	if (argc == 4 && !strcmp(argv[1], "send")) {
 		send_packets(strtoul(argv[2], NULL, 0),
 			     strtoul(argv[3], NULL, 0));
 		return 0;
 	}
-	if (strcmp(argv[1], "stream") && strcmp(argv[1], "rr"))
+	if (argc != 3 || (strcmp(argv[1], "stream") && strcmp(argv[1], "rr")))
 		wrong_usage();
 	if (vt_net_find(&pair, 1) != 1)
 		errx(1, "no NICs 52:54:00:00:K:01 and 52:54:00:00:K:02");
 	atexit(vt_net_leave);
 	if (vt_net_enter(&pair, 1))
 		errx(1, "%s", vt_error);
-	for (int i = atoi(argv[3]); i > 0; i--)
-		run(&pair, !strcmp(argv[1], "stream"), atoi(argv[2]) / 1e3);
+	run(&pair, !strcmp(argv[1], "stream"), atoi(argv[2]) / 1e3);
 	return 0;
 }
