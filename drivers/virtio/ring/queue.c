@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a virtqueue: creation and deletion, resize and reset, and the
- * memory that goes with it.
+ * The life of a virtqueue: creation and deletion, resize and reset, the memory
+ * that goes with it, and where that is.
  */
 #include <linux/device.h>
 #include <linux/export.h>
@@ -460,3 +460,99 @@ int virtqueue_reset(struct virtqueue *_vq,
 	return vring_restart_queue(vq);
 }
 EXPORT_SYMBOL_GPL(virtqueue_reset);
+
+/**
+ * vring_transport_features - drop transport features that the ring has not got
+ * @vdev: the virtio device; its feature bits are changed
+ *
+ * Bits 28 to 41 are about rings and transports, virtio 1.2 section 6.  A
+ * transport sets those of its own after this.
+ */
+void vring_transport_features(struct virtio_device *vdev)
+{
+	const u64 known = BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
+			  BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |
+			  BIT_ULL(VIRTIO_F_VERSION_1) |
+			  BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |
+			  BIT_ULL(VIRTIO_F_RING_PACKED) |
+			  BIT_ULL(VIRTIO_F_IN_ORDER) |
+			  BIT_ULL(VIRTIO_F_ORDER_PLATFORM) |
+			  BIT_ULL(VIRTIO_F_NOTIFICATION_DATA);
+	const u64 transport = GENMASK_ULL(VIRTIO_TRANSPORT_F_END - 1,
+					  VIRTIO_TRANSPORT_F_START);
+
+	vdev->features &= ~transport | known;
+}
+EXPORT_SYMBOL_GPL(vring_transport_features);
+
+/**
+ * virtqueue_get_vring_size - number of descriptors of a virtqueue
+ * @_vq: the virtqueue
+ *
+ * Context: any, not serialized.
+ * Return: the number.
+ */
+unsigned int virtqueue_get_vring_size(const struct virtqueue *_vq)
+{
+	return to_vring(_vq)->ring.num;
+}
+EXPORT_SYMBOL_GPL(virtqueue_get_vring_size);
+
+/* A ring that the caller owns has addresses that only the caller knows. */
+static dma_addr_t vring_addr(const struct virtqueue *_vq, bool avail, bool used)
+{
+	const struct vring_virtqueue *vq = to_vring(_vq);
+
+	if (WARN_ON_ONCE(!vq->own_ring))
+		return DMA_MAPPING_ERROR;
+	return vq->ring.addr + (avail ? vq->ring.avail_off : 0) +
+	       (used ? vq->ring.used_off : 0);
+}
+
+/**
+ * virtqueue_get_desc_addr - DMA address of the descriptor area
+ * @_vq: a virtqueue whose ring was not given by the caller
+ *
+ * Return: the address.
+ */
+dma_addr_t virtqueue_get_desc_addr(const struct virtqueue *_vq)
+{
+	return vring_addr(_vq, false, false);
+}
+EXPORT_SYMBOL_GPL(virtqueue_get_desc_addr);
+
+/**
+ * virtqueue_get_avail_addr - DMA address of the driver area
+ * @_vq: a virtqueue whose ring was not given by the caller
+ *
+ * Return: the address.
+ */
+dma_addr_t virtqueue_get_avail_addr(const struct virtqueue *_vq)
+{
+	return vring_addr(_vq, true, false);
+}
+EXPORT_SYMBOL_GPL(virtqueue_get_avail_addr);
+
+/**
+ * virtqueue_get_used_addr - DMA address of the device area
+ * @_vq: a virtqueue whose ring was not given by the caller
+ *
+ * Return: the address.
+ */
+dma_addr_t virtqueue_get_used_addr(const struct virtqueue *_vq)
+{
+	return vring_addr(_vq, false, true);
+}
+EXPORT_SYMBOL_GPL(virtqueue_get_used_addr);
+
+/**
+ * virtqueue_get_vring - the split layout's memory
+ * @vq: a virtqueue of the split layout
+ *
+ * Return: the ring, valid until the queue is resized or deleted.
+ */
+const struct vring *virtqueue_get_vring(const struct virtqueue *vq)
+{
+	return &to_vring(vq)->ring.split.vring;
+}
+EXPORT_SYMBOL_GPL(virtqueue_get_vring);

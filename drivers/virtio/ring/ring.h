@@ -2,11 +2,12 @@
 /*
  * What the files of virtio_ring know of each other.
  *
- * core.c owns the free list and the state of the requests in flight, queue.c
- * the life of a virtqueue; split.c and packed.c write and read the memory that
- * is shared with the device; dma.c maps, and cell.c spares it the trouble where
- * mapping is dear.  Everything the driver side needs later is in the private
- * structures below, never in shared memory.
+ * core.c owns the free list and the state of the requests in flight, event.c
+ * notifications and interrupts, queue.c the life of a virtqueue; split.c and
+ * packed.c write and read the memory that is shared with the device; dma.c
+ * maps, and cell.c spares it the trouble where mapping is dear.  Everything the
+ * driver side needs later is in the private structures below, never in shared
+ * memory.
  */
 #ifndef _VIRTIO_RING_RING_H
 #define _VIRTIO_RING_RING_H
@@ -381,11 +382,19 @@ struct vring_used_buf {
 	u32 len;
 };
 
+/* In order: is there something to reap of which the ring says nothing any more? */
+static inline bool vring_batch_left(const struct vring_virtqueue *vq)
+{
+	return unlikely(READ_ONCE(vq->in_batch));
+}
+
 /* core.c */
-__printf(2, 3)
-void vring_break(struct vring_virtqueue *vq, const char *fmt, ...);
 void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx,
 		   bool discard);
+
+/* event.c */
+__printf(2, 3)
+void vring_break(struct vring_virtqueue *vq, const char *fmt, ...);
 
 /* dma.c */
 struct device *vring_dma_device(struct virtio_device *vdev,
