@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: test.py [STEP...]
 
-Run all tests, one step after the other, and sum them up.  Names of steps
-restrict the run to them.  What a step says goes to build/BASE/logs/test-STEP.log,
+Run all tests, step after step, and sum them up; two steps that keep one core
+busy each run side by side.  Names of steps restrict the run to them.  What a step says goes to build/BASE/logs/test-STEP.log,
 the results of all to build/BASE/test.json.  The last line is
 "N passed, N failed, N skipped"; exit status 0 only if nothing failed and
 something passed.
 """
 
+import concurrent.futures
 import os
 import re
 import signal
@@ -37,13 +38,14 @@ class Step:
     count: str = "one"
     needs: tuple = ()
     timeout: int = 2400
+    cores: int = 2          # that it keeps busy, of two
 
 
 STEPS = [
     Step("scripts", "tests of the host's scripts",
          [sys.executable, "-B", "-m", "unittest", "discover", "-v", "-s", "scripts/tests"],
-         "unittest", timeout=600),
-    Step("tree", "lay the base and the series out", ["scripts/tree.py", "tree"]),
+         "unittest", timeout=600, cores=1),
+    Step("tree", "lay the base and the series out", ["scripts/tree.py", "tree"], cores=1),
     Step("unit", "the ring in userspace", ["scripts/unit.sh"], "summary", timeout=900),
     Step("stock", "stock kernel builds", ["scripts/kernel.sh", "stock"]),
     Step("ours", "kernel with the series builds", ["scripts/kernel.sh", "ours"], needs=("tree",)),
@@ -117,6 +119,21 @@ def counts(step, lines, status):
     return outcome
 
 
+def tell(step, outcome, progress):
+    """A line of a step that has ended, and what failed of it."""
+    verdict = "FAIL" if outcome.failed else "PASS" if outcome.passed else "SKIP"
+    progress.line("%s %-9s %-38s %4d passed, %d failed, %d skipped, %.0f s" % (
+        report.colour(verdict, report.VERDICTS[verdict]), step.name, step.text,
+        outcome.passed, outcome.failed, outcome.skipped, outcome.seconds))
+    if outcome.failed:
+        for note in [n for n in outcome.notes if not n.startswith("SKIP")][:20]:
+            progress.line("       " + note)
+        progress.line("       log: %s/test-%s.log" % (report.LOGS, step.name))
+
+
+STOP = threading.Event()        # the whole run was interrupted
+
+
 def run(step, progress):
     """Run a step; its output goes to its log."""
     log = "%s/test-%s.log" % (report.LOGS, step.name)
@@ -139,6 +156,8 @@ def run(step, progress):
 
         timer = threading.Timer(step.timeout, end)
         timer.start()
+        ended = threading.Event()
+        threading.Thread(target=end_when_stopped, args=(child, ended), daemon=True).start()
         try:
             for line in child.stdout:
                 out.write(line)
@@ -147,11 +166,8 @@ def run(step, progress):
                 if line.strip():
                     progress.note(step.name, line.strip().removeprefix("... ")[:70])
             status = child.wait()
-        except BaseException:
-            os.killpg(child.pid, signal.SIGTERM)
-            child.wait()
-            raise
         finally:
+            ended.set()
             timer.cancel()
             progress.end(step.name)
     outcome = counts(step, lines, status)
@@ -159,6 +175,45 @@ def run(step, progress):
     if timed_out.is_set():
         outcome.notes.append("FAIL timed out after %d s" % step.timeout)
     return outcome
+
+
+def end_when_stopped(child, ended):
+    """Take child down with the run."""
+    while not ended.wait(0.2):
+        if STOP.is_set():
+            os.killpg(child.pid, signal.SIGTERM)
+            return
+
+
+def run_all(steps, do, cores=2):
+    """Call do(step, outcomes so far) of each step, in order, as soon as there
+    are cores for it and all that it needs has ended; none overtakes another.
+    Returns the outcomes by name."""
+    outcomes, running, busy = {}, {}, 0
+
+    def collect():
+        nonlocal busy
+        for future in concurrent.futures.wait(
+                running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+            step = running.pop(future)
+            outcomes[step.name] = future.result()
+            busy -= min(step.cores, cores)
+
+    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+        try:
+            for step in steps:
+                wanted = min(step.cores, cores)
+                while busy + wanted > cores or \
+                        any(s.name in step.needs for s in running.values()):
+                    collect()
+                running[pool.submit(do, step, dict(outcomes))] = step
+                busy += wanted
+            while running:
+                collect()
+        except BaseException:
+            STOP.set()
+            raise
+    return {step.name: outcomes[step.name] for step in steps}
 
 
 def main():
@@ -169,25 +224,18 @@ def main():
             unknown[0], " ".join(s.name for s in STEPS)))
     started = time.monotonic()
     os.makedirs(report.LOGS, exist_ok=True)
-    outcomes = {}
     with report.Progress() as progress:
-        for step in STEPS:
-            if names and step.name not in names:
-                continue
-            broken = [n for n in step.needs if n in outcomes and outcomes[n].failed]
+        def do(step, before):
+            broken = [n for n in step.needs if n in before and before[n].failed]
             if broken:
                 outcome = Outcome(skipped=1, notes=["SKIP not run, for %s failed" % broken[0]])
             else:
                 outcome = run(step, progress)
-            outcomes[step.name] = outcome
-            verdict = "FAIL" if outcome.failed else "PASS" if outcome.passed else "SKIP"
-            progress.line("%s %-9s %-38s %4d passed, %d failed, %d skipped, %.0f s" % (
-                report.colour(verdict, report.VERDICTS[verdict]), step.name, step.text,
-                outcome.passed, outcome.failed, outcome.skipped, outcome.seconds))
-            if outcome.failed:
-                for note in [n for n in outcome.notes if not n.startswith("SKIP")][:20]:
-                    progress.line("       " + note)
-                progress.line("       log: %s/test-%s.log" % (report.LOGS, step.name))
+            if not STOP.is_set():
+                tell(step, outcome, progress)
+            return outcome
+
+        outcomes = run_all([s for s in STEPS if not names or s.name in names], do)
     report.say()
     for name, outcome in outcomes.items():
         for note in outcome.notes:
