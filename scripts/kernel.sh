@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/kernel.sh ours|stock|debug|modular
+# usage: scripts/kernel.sh ours|stock|debug|kcsan|modular
 # Build a kernel for the guest: the base with the series (ours), without it
-# (stock), with the series and every checker (debug), or with virtio as modules
-# (modular).  Result: build/BASE/bzImage, bzImage-stock, bzImage-debug or
-# bzImage-modular with build/BASE/modules.  EXTRA_CONFIG=file merges a fragment
-# into it, JOBS=n says how many compilers run at a time.
+# (stock), with the series and every checker (debug) or the one for data races
+# (kcsan), or with virtio as modules (modular).  Result: build/BASE/bzImage, or
+# bzImage-NAME, for modular with build/BASE/modules.  EXTRA_CONFIG=file merges a
+# fragment into it, JOBS=n says how many compilers run at a time.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,7 +24,7 @@ targets=(bzImage)
 case $flavour in
 ours)		suffix='' ; fragments+=(scripts/config/ours.config) ;;
 stock)		;;
-debug)		fragments+=(scripts/config/ours.config scripts/config/debug.config) ;;
+debug|kcsan)	fragments+=(scripts/config/ours.config "scripts/config/$flavour.config") ;;
 modular)	fragments+=(scripts/config/ours.config scripts/config/modular.config)
 		targets+=(modules) ;;
 *)		sed -n '3,8s/^# //p' "$0" >&2; exit 2 ;;
@@ -55,7 +55,15 @@ free=$(df -Pk "$out" | awk 'NR == 2 { print int($4 / 1048576) }')
 
 localversion=-virtio-dma
 [ "$flavour" != stock ] || localversion=
-kmake() { make --no-print-directory -C "$src" O="build-$name" CC="$cc" LOCALVERSION="$localversion" "$@" </dev/null; }
+# Races of the base with itself would drown those that it is about: KCSAN looks
+# at virtio only, and beyond that at the barriers in what virtio calls.
+kcsan=()
+# shellcheck disable=SC2016 # make's own, expanded for each object
+[ "$flavour" != kcsan ] || kcsan=(
+	'KCSAN_SANITIZE=$(if $(filter drivers/virtio/%,$(obj)/),y,n)'
+	'KCSAN_INSTRUMENT_BARRIERS=$(if $(filter kernel/irq/% kernel/locking/% kernel/sched/% mm/%,$(obj)/),y)'
+)
+kmake() { make --no-print-directory -C "$src" O="build-$name" CC="$cc" LOCALVERSION="$localversion" "${kcsan[@]}" "$@" </dev/null; }
 
 # What the result depends on; the same state as last time is not built again.
 sources()	# a line: the tree of HEAD, and a digest of edits to it
