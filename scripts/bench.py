@@ -51,8 +51,8 @@ PARTS = ("time", "count", "instructions")
 def build():
     """The kernels, the module for each of them, and what the guest starts with."""
     guest_expect.build(
-        ["kernel.sh", "ours"], ["kernel.sh", "stock"], ["bench-module.sh", "ours"],
-        ["bench-module.sh", "stock"], ["initramfs.sh", "bench"])
+        ["kernel.sh", "ours"], ["kernel.sh", "stock"], ["module.sh", "bench", "ours"],
+        ["module.sh", "bench", "stock"], ["initramfs.sh", "bench"])
 
 
 class Run:

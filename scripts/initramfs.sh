@@ -93,7 +93,7 @@ if [ "$flavour" = bench ]; then
 	mkdir "$root/usr/lib/bench" "$root/lib64"
 	for kernel in ours stock; do
 		module=$out/bench/vring_bench-$kernel.ko
-		[ -e "$module" ] || die "$module is missing: run scripts/bench-module.sh $kernel"
+		[ -e "$module" ] || die "$module is missing: run scripts/module.sh bench $kernel"
 		cp "$module" "$root/usr/lib/bench/"
 	done
 	# fio comes as the distribution has it, with all the libraries it asks for.

@@ -33,6 +33,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include "fake_vdev.h"
+
 #define RING_SIZE	256	/* a packed ring of one page */
 #define BATCH		16	/* requests in flight */
 #define ROUNDS		65	/* batches a case; odd, for the median */
@@ -69,20 +71,9 @@ static u64 clock_now(void)
 
 /* -- a virtio device that is nothing but a queue ----------------------------- */
 
-static void config_get(struct virtio_device *vdev, unsigned int offset,
-		       void *buf, unsigned int len)
-{
-	memset(buf, 0, len);
-}
-
-static u8 config_get_status(struct virtio_device *vdev)
-{
-	return VIRTIO_CONFIG_S_DRIVER_OK;
-}
-
 static const struct virtio_config_ops config_ops = {
-	.get = config_get,
-	.get_status = config_get_status,
+	.get = fake_vdev_get,
+	.get_status = fake_vdev_get_status,
 };
 
 static bool notify_nobody(struct virtqueue *vq)
@@ -90,37 +81,18 @@ static bool notify_nobody(struct virtqueue *vq)
 	return true;
 }
 
-static void vdev_release(struct device *dev)
-{
-	kfree(dev_to_virtio(dev));
-}
-
 static struct virtio_device *vdev_create(struct device *parent, bool packed,
 					 bool access)
 {
-	struct virtio_device *vdev = kzalloc(sizeof(*vdev), GFP_KERNEL);
+	u64 features = BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 
-	if (!vdev)
-		return NULL;
-	device_initialize(&vdev->dev);
-	vdev->dev.parent = parent;
-	vdev->dev.release = vdev_release;
-	vdev->config = &config_ops;
-	INIT_LIST_HEAD(&vdev->vqs);
-	spin_lock_init(&vdev->vqs_list_lock);
-	vdev->features = BIT_ULL(VIRTIO_F_VERSION_1) |
-			 BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 	if (indirect)
-		vdev->features |= BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
+		features |= BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
 	if (packed)
-		vdev->features |= BIT_ULL(VIRTIO_F_RING_PACKED);
+		features |= BIT_ULL(VIRTIO_F_RING_PACKED);
 	if (access)
-		vdev->features |= BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
-	if (dev_set_name(&vdev->dev, "vring_bench")) {
-		put_device(&vdev->dev);
-		return NULL;
-	}
-	return vdev;
+		features |= BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
+	return fake_vdev_create(parent, &config_ops, features, "vring_bench");
 }
 
 /* -- the model device -------------------------------------------------------- */
