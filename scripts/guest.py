@@ -26,7 +26,7 @@ def arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", choices=["shell", "table", "run"])
     parser.add_argument("--kernel", default="ours",
-                        help="ours, stock, debug, modular or the path of a bzImage")
+                        help="ours, stock, debug, kcsan, modular or the path of a bzImage")
     parser.add_argument("--initrd", help="another initramfs")
     parser.add_argument("--iommu", default="intel",
                         choices=["none", "intel", "intel-caching", "amd", "virtio"])

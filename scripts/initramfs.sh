@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/initramfs.sh [plain|modular|bench]
+# usage: scripts/initramfs.sh [plain|modular|kcsan|bench]
 # Pack the guest's root file system: busybox, the scripts of scripts/guest, the
 # kernel's own kselftest runner with our tests, and with "modular" the modules
-# of that kernel; or, with "bench", what make bench measures with in place of
-# the tests.  Result: build/BASE/initramfs.cpio.gz, initramfs-modular.cpio.gz
-# or initramfs-bench.cpio, the same bytes from the same input.
+# of that kernel, with "kcsan" the module that races; or, with "bench", what make
+# bench measures with in place of the tests.  Result: build/BASE/initramfs.cpio.gz,
+# initramfs-modular.cpio.gz, initramfs-kcsan.cpio.gz or initramfs-bench.cpio, the
+# same bytes from the same input.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,7 +18,7 @@ tree=$out/linux
 flavour=${1:-plain}
 case $flavour in
 plain)		image=$out/initramfs.cpio.gz ;;
-modular)	image=$out/initramfs-modular.cpio.gz ;;
+modular|kcsan)	image=$out/initramfs-$flavour.cpio.gz ;;
 # Not compressed: it is large, and a guest is slow to unpack it.
 bench)		image=$out/initramfs-bench.cpio ;;
 *)		sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
@@ -76,6 +77,12 @@ if [ "$flavour" != bench ] && [ -d "$tree/tools/testing/selftests/virtio" ]; the
 		fi
 	done
 	cp -R "$objects/install" "$root/usr/lib/kselftest"
+fi
+
+if [ "$flavour" = kcsan ]; then
+	module=$out/race/vring_race-kcsan.ko
+	[ -e "$module" ] || die "$module is missing: run scripts/module.sh race kcsan"
+	cp "$module" "$root/usr/lib/kselftest/virtio/vring_race.ko"
 fi
 
 if [ "$flavour" = modular ]; then

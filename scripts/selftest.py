@@ -5,10 +5,11 @@
 Run the kselftests of tools/testing/selftests/virtio inside guests: all of them
 on the release kernel and with virtio as modules, then where DMA goes for every
 policy that the command line can express, under each vIOMMU, and under the kernel
-with every checker.  Names of boots (--list) restrict the run to them.  "debug"
-and "debug-strict", all of the tests with every checker, take the better part of
-an hour without KVM and run only if named.  QUICK=1 leaves out the slow kernels
-and all but the most telling policies.  build/BASE/selftest.json has every result; the
+with every checker.  Names of boots (--list) restrict the run to them.  "debug" and
+"debug-strict", all of the tests with every checker, "kcsan", all of them with an
+eye on races, and "kcsan-swiotlb" take up to an hour each without KVM and run only
+if named.  QUICK=1 leaves out the slow kernels and all but the most telling
+policies.  build/BASE/selftest.json has every result; the
 last line is "N passed, N failed, N skipped".
 """
 
@@ -46,6 +47,7 @@ class Boot:
     append: str
     full: bool
     timeout: int
+    tests: tuple = ("dma_access.sh",)       # if not full
 
 
 def cases():
@@ -77,6 +79,9 @@ def boots(quick, everything):
     if everything:
         add("debug", "debug", "intel", "default", True, 3600, "vtest.scale=10")
         add("debug-strict", "debug", "intel", "strict", True, 3600, "vtest.scale=10")
+        add("kcsan", "kcsan", "intel", "default", True, 3600, "vtest.scale=50")
+        add("kcsan-swiotlb", "kcsan", "intel", "swiotlb", False, 900)
+        plan[-1].tests = ("ring_race.sh",)
     if not quick:
         add("debug-access", "debug", "intel", "default", False, 600)
         add("debug-access-strict", "debug", "intel", "strict", False, 600)
@@ -152,10 +157,12 @@ def guest_for(boot, progress):
         machine.cpu = "max,la57=off"
     if any(d.bus == "bypass" for d in machine.devices):
         append += " vtest.bypass=0000:4"
-    command = [RUNNER] + (["-c", "virtio"] if boot.full else ["-t", "virtio:dma_access.sh"])
+    command = [RUNNER]
+    for test in boot.tests:
+        command += ["-c", "virtio"] if boot.full else ["-t", "virtio:" + test]
     return guest_vm.Guest(
         "selftest-" + boot.name, guest_vm.kernel_image(boot.kernel),
-        guest_vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
+        guest_vm.initramfs(boot.kernel if boot.kernel in ("modular", "kcsan") else "plain"),
         machine, append + " " + boot.append, command, boot.timeout, progress=progress)
 
 
@@ -187,9 +194,11 @@ def main():
     guest_vm.qemu_version()
     if "--no-build" not in sys.argv:
         used = {boot.kernel for boot in plan}
-        guest_expect.build(*[["kernel.sh", k] for k in ("ours", "debug", "modular") if k in used],
-                           ["initramfs.sh"],
-                           *([["initramfs.sh", "modular"]] if "modular" in used else []))
+        guest_expect.build(
+            *[["kernel.sh", k] for k in ("ours", "debug", "modular", "kcsan") if k in used],
+            ["initramfs.sh"],
+            *([["module.sh", "race", "kcsan"]] if "kcsan" in used else []),
+            *[["initramfs.sh", k] for k in ("modular", "kcsan") if k in used])
 
     guests, skipped = {}, {}
     with report.Progress() as progress:

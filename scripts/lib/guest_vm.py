@@ -344,7 +344,7 @@ class Result:
 
 
 def kernel_image(flavour):
-    """Path of a built kernel: ours, stock, debug or modular."""
+    """Path of a built kernel: ours, stock, debug, kcsan or modular."""
     path = os.path.join(report.BUILD, "bzImage" + ("" if flavour == "ours" else "-" + flavour))
     if not os.path.exists(path):
         raise report.Failure("%s is missing: scripts/kernel.sh %s builds it" % (path, flavour))
@@ -354,7 +354,7 @@ def kernel_image(flavour):
 def initramfs(flavour="plain"):
     path = os.path.join(report.BUILD, {
         "plain": "initramfs.cpio.gz", "modular": "initramfs-modular.cpio.gz",
-        "bench": "initramfs-bench.cpio"}[flavour])
+        "kcsan": "initramfs-kcsan.cpio.gz", "bench": "initramfs-bench.cpio"}[flavour])
     if not os.path.exists(path):
         raise report.Failure("%s is missing: scripts/initramfs.sh %s packs it" % (path, flavour))
     return path
