@@ -40,9 +40,9 @@ static bool packed_is_used(const struct vring_virtqueue *vq, u16 pos)
 	return avail == used && used == !!(pos & PACKED_WRAP);
 }
 
-static void packed_write_driver_flags(struct vring_packed *packed)
+static void packed_write_driver_flags(struct vring_packed *packed, u16 flags)
 {
-	WRITE_ONCE(packed->driver->flags, cpu_to_le16(packed->driver_flags));
+	WRITE_ONCE(packed->driver->flags, cpu_to_le16(flags));
 }
 
 /* The event structures get cache lines of their own: two writers. */
@@ -97,7 +97,7 @@ void vring_packed_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 	/* Nobody to call: tell the device that interrupts are no use. */
 	if (!vq->vq.callback) {
 		packed->driver_flags = VRING_PACKED_EVENT_FLAG_DISABLE;
-		packed_write_driver_flags(packed);
+		packed_write_driver_flags(packed, packed->driver_flags);
 	}
 }
 
@@ -281,7 +281,7 @@ void vring_packed_put_used(struct vring_virtqueue *vq, u16 num)
 	 * before the next look at its flags; pairs with the device's barrier
 	 * between writing used flags and reading the event structure.
 	 */
-	if (packed->driver_flags == VRING_PACKED_EVENT_FLAG_DESC)
+	if (READ_ONCE(packed->driver_flags) == VRING_PACKED_EVENT_FLAG_DESC)
 		virtio_store_mb(vq->weak_barriers, &packed->driver->off_wrap,
 				cpu_to_le16(pos));
 }
@@ -337,23 +337,30 @@ bool vring_packed_kick_prepare(struct vring_virtqueue *vq)
 void vring_packed_disable_cb(struct vring_virtqueue *vq)
 {
 	struct vring_packed *packed = &vq->ring.packed;
-	u16 old = packed->driver_flags;
+	/* Pairs with packed_enable_cb(), which may run meanwhile. */
+	u16 old = READ_ONCE(packed->driver_flags);
 
 	if (old == VRING_PACKED_EVENT_FLAG_DISABLE)
 		return;
-	packed->driver_flags = VRING_PACKED_EVENT_FLAG_DISABLE;
+	WRITE_ONCE(packed->driver_flags, VRING_PACKED_EVENT_FLAG_DISABLE);
 
 	/* The event has fired and is not armed again: saves a write. */
 	if (old == VRING_PACKED_EVENT_FLAG_DESC &&
 	    READ_ONCE(vq->event_triggered))
 		return;
 
-	packed_write_driver_flags(packed);
+	packed_write_driver_flags(packed, VRING_PACKED_EVENT_FLAG_DISABLE);
 }
 
+/*
+ * The device is told even if it should know: a vring_packed_disable_cb() that
+ * ran beside the last call of this may have told it otherwise, and left no trace.
+ */
 static void packed_enable_cb(struct vring_virtqueue *vq, u16 pos)
 {
 	struct vring_packed *packed = &vq->ring.packed;
+	/* Pairs with vring_packed_disable_cb(), which may run meanwhile. */
+	u16 flags = READ_ONCE(packed->driver_flags);
 
 	if (vq->event) {
 		WRITE_ONCE(packed->driver->off_wrap, cpu_to_le16(pos));
@@ -364,12 +371,11 @@ static void packed_enable_cb(struct vring_virtqueue *vq, u16 pos)
 		virtio_wmb(vq->weak_barriers);
 	}
 
-	if (packed->driver_flags == VRING_PACKED_EVENT_FLAG_DISABLE) {
-		packed->driver_flags = vq->event ?
-				       VRING_PACKED_EVENT_FLAG_DESC :
-				       VRING_PACKED_EVENT_FLAG_ENABLE;
-		packed_write_driver_flags(packed);
-	}
+	if (flags == VRING_PACKED_EVENT_FLAG_DISABLE)
+		flags = vq->event ? VRING_PACKED_EVENT_FLAG_DESC :
+				    VRING_PACKED_EVENT_FLAG_ENABLE;
+	WRITE_ONCE(packed->driver_flags, flags);
+	packed_write_driver_flags(packed, flags);
 }
 
 /**

@@ -16,11 +16,10 @@ static u16 split_used_idx(const struct vring_virtqueue *vq)
 			       READ_ONCE(vq->ring.split.vring.used->idx));
 }
 
-static void split_write_avail_flags(struct vring_virtqueue *vq,
-				    struct vring_split *split)
+static void split_write_avail_flags(struct vring_virtqueue *vq, u16 flags)
 {
-	WRITE_ONCE(split->vring.avail->flags,
-		   cpu_to_virtio16(vq->vq.vdev, split->avail_flags));
+	WRITE_ONCE(vq->ring.split.vring.avail->flags,
+		   cpu_to_virtio16(vq->vq.vdev, flags));
 }
 
 static void split_write_used_event(struct vring_virtqueue *vq, u16 idx)
@@ -72,7 +71,7 @@ void vring_split_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 	if (!vq->vq.callback) {
 		split->avail_flags = VRING_AVAIL_F_NO_INTERRUPT;
 		if (!vq->event)
-			split_write_avail_flags(vq, split);
+			split_write_avail_flags(vq, split->avail_flags);
 	}
 }
 
@@ -257,7 +256,7 @@ void vring_split_put_used(struct vring_virtqueue *vq, u16 num)
 	 * the next look at used->idx; pairs with the device's barrier between
 	 * writing used->idx and reading used_event.
 	 */
-	if (vq->event && !(split->avail_flags & VRING_AVAIL_F_NO_INTERRUPT))
+	if (vq->event && !READ_ONCE(split->avail_flags))
 		virtio_store_mb(vq->weak_barriers,
 				&vring_used_event(&split->vring),
 				cpu_to_virtio16(vq->vq.vdev, split->last_used));
@@ -308,9 +307,10 @@ void vring_split_disable_cb(struct vring_virtqueue *vq)
 {
 	struct vring_split *split = &vq->ring.split;
 
-	if (split->avail_flags & VRING_AVAIL_F_NO_INTERRUPT)
+	/* Pairs with split_clear_no_interrupt(), which may run meanwhile. */
+	if (READ_ONCE(split->avail_flags))
 		return;
-	split->avail_flags |= VRING_AVAIL_F_NO_INTERRUPT;
+	WRITE_ONCE(split->avail_flags, VRING_AVAIL_F_NO_INTERRUPT);
 
 	/* The event has fired and is not armed again: saves a write. */
 	if (READ_ONCE(vq->event_triggered))
@@ -320,18 +320,19 @@ void vring_split_disable_cb(struct vring_virtqueue *vq)
 	if (vq->event)
 		split_write_used_event(vq, READ_ONCE(split->last_used) - 0x8000);
 	else
-		split_write_avail_flags(vq, split);
+		split_write_avail_flags(vq, VRING_AVAIL_F_NO_INTERRUPT);
 }
 
+/*
+ * The device is told even if it should know: a vring_split_disable_cb() that ran
+ * beside the last call of this may have told it otherwise, and left no trace.
+ */
 static void split_clear_no_interrupt(struct vring_virtqueue *vq)
 {
-	struct vring_split *split = &vq->ring.split;
-
-	if (!(split->avail_flags & VRING_AVAIL_F_NO_INTERRUPT))
-		return;
-	split->avail_flags &= ~VRING_AVAIL_F_NO_INTERRUPT;
+	/* Pairs with vring_split_disable_cb(). */
+	WRITE_ONCE(vq->ring.split.avail_flags, 0);
 	if (!vq->event)
-		split_write_avail_flags(vq, split);
+		split_write_avail_flags(vq, 0);
 }
 
 /**

@@ -293,6 +293,25 @@ static void disabled_means_none(struct run *t)
 	check(dev_interrupt(t->q));
 }
 
+static void enabled_whatever_the_device_was_told(struct run *t)
+{
+	test_queue(t);
+	virtqueue_disable_cb(t->q->vq);
+	check(virtqueue_enable_cb(t->q->vq));
+	/* What a virtqueue_disable_cb() on another CPU may have written last. */
+	if (t->packed)
+		dev_put16(t->q, t->q->avail + 2, VRING_PACKED_EVENT_FLAG_DISABLE);
+	else if (t->event)
+		dev_put16(t->q, t->q->avail + 4 + 2 * t->num, 0x8000);
+	else
+		dev_put16(t->q, t->q->avail, VRING_AVAIL_F_NO_INTERRUPT);
+	check(virtqueue_enable_cb(t->q->vq));
+	drv_submit(&t->drv, 1, 1, 4);
+	check_eq(drv_dev_serve(&t->drv, 1), 1);
+	check(dev_interrupt(t->q));
+	check_eq(drv_reap(&t->drv), 1);
+}
+
 static void disabled_by_the_callback(struct run *t)
 {
 	unsigned int i, lap;
@@ -558,6 +577,8 @@ const struct test event_tests[] = {
 	{ "with event index one interrupt comes until the driver has looked",
 	  one_interrupt_until_reaped, 0 },
 	{ "no interrupt comes while callbacks are disabled", disabled_means_none, AXIS_EVENT },
+	{ "callbacks are enabled whatever the device was told before",
+	  enabled_whatever_the_device_was_told, AXIS_EVENT },
 	{ "a callback can disable callbacks", disabled_by_the_callback, AXIS_EVENT },
 	{ "enabling callbacks shows what was used meanwhile", enabling_sees_what_is_used,
 	  AXIS_EVENT },
