@@ -232,6 +232,7 @@ EXPORT_SYMBOL_GPL(vring_interrupt);
  *
  * VIRTIO_F_NOTIFICATION_DATA, virtio 1.2 section 2.9.
  *
+ * Context: any, not serialized.
  * Return: index of the queue in the low half, position in the high half.
  */
 u32 vring_notification_data(struct virtqueue *_vq)

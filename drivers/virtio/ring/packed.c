@@ -89,8 +89,7 @@ void vring_packed_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 	struct vring_packed *packed = &ring->packed;
 
 	/* Both wrap counters start at 1, virtio 1.2 section 2.8.1. */
-	packed->next_avail = 0;
-	packed->avail_bits = PACKED_AVAIL;
+	packed->next_avail = PACKED_WRAP;
 	packed->last_used = PACKED_WRAP;
 	packed->driver_flags = VRING_PACKED_EVENT_FLAG_ENABLE;
 
@@ -132,17 +131,15 @@ static void packed_write_desc(struct vring_packed_desc *desc, dma_addr_t addr,
 	desc->id = cpu_to_le16(id);
 }
 
-static void packed_next_slot(struct vring_packed *packed, u32 num)
+/* The AVAIL and USED bits that make a descriptor available in this lap. */
+static u16 packed_avail_bits(u16 pos)
 {
-	if (unlikely(++packed->next_avail == num)) {
-		packed->next_avail = 0;
-		packed->avail_bits ^= PACKED_AVAIL | PACKED_USED;
-	}
+	return pos & PACKED_WRAP ? PACKED_AVAIL : PACKED_USED;
 }
 
 /* The chain is written but for the flags of its head, which expose it. */
 static __always_inline void packed_make_available(struct vring_virtqueue *vq,
-						  u16 head, u16 flags)
+						  u16 head, u16 flags, u16 next)
 {
 	/*
 	 * The chain before the flags of its head; pairs with the device's read
@@ -150,6 +147,8 @@ static __always_inline void packed_make_available(struct vring_virtqueue *vq,
 	 */
 	virtio_wmb(vq->weak_barriers);
 	WRITE_ONCE(vq->ring.packed.desc[head].flags, cpu_to_le16(flags));
+	/* Pairs with READ_ONCE() in vring_packed_next(). */
+	WRITE_ONCE(vq->ring.packed.next_avail, next);
 }
 
 /**
@@ -166,12 +165,11 @@ void vring_packed_publish_one(struct vring_virtqueue *vq, u16 id,
 			      dma_addr_t addr, u32 len, u16 flags)
 {
 	struct vring_packed *packed = &vq->ring.packed;
-	u16 slot = packed->next_avail;
+	u16 pos = packed->next_avail, slot = pos & ~PACKED_WRAP;
 
-	flags |= packed->avail_bits;
 	packed_write_desc(&packed->desc[slot], addr, len, id);
-	packed_next_slot(packed, vq->ring.num);
-	packed_make_available(vq, slot, flags);
+	packed_make_available(vq, slot, flags | packed_avail_bits(pos),
+			      packed_advance(pos, 1, vq->ring.num));
 }
 
 /**
@@ -185,13 +183,14 @@ void vring_packed_publish(struct vring_virtqueue *vq,
 			  const struct vring_request *req)
 {
 	struct vring_packed *packed = &vq->ring.packed;
-	u16 head = packed->next_avail, head_flags = 0;
+	u16 pos = packed->next_avail;
+	u16 head = pos & ~PACKED_WRAP, head_flags = 0;
 	u32 i = req->linear ? 0 : req->id, n;
 
 	for (n = req->num; n; n--) {
 		const struct vring_seg *seg = &req->segs[i];
-		u16 slot = packed->next_avail;
-		u16 flags = packed->avail_bits;
+		u16 slot = pos & ~PACKED_WRAP;
+		u16 flags = packed_avail_bits(pos);
 
 		packed_write_desc(&packed->desc[slot], seg->addr, seg->len,
 				  req->id);
@@ -203,10 +202,10 @@ void vring_packed_publish(struct vring_virtqueue *vq,
 			head_flags = flags;
 		else
 			packed->desc[slot].flags = cpu_to_le16(flags);
-		packed_next_slot(packed, vq->ring.num);
+		pos = packed_advance(pos, 1, vq->ring.num);
 		i = req->linear ? i + 1 : seg->next;
 	}
-	packed_make_available(vq, head, head_flags);
+	packed_make_available(vq, head, head_flags, pos);
 }
 
 /**
@@ -310,7 +309,7 @@ bool vring_packed_kick_prepare(struct vring_virtqueue *vq)
 	 */
 	virtio_mb(vq->weak_barriers);
 
-	new = packed->next_avail;
+	new = packed->next_avail & ~PACKED_WRAP;
 	old = new - vq->num_added;
 	vq->num_added = 0;
 
@@ -323,7 +322,7 @@ bool vring_packed_kick_prepare(struct vring_virtqueue *vq)
 	off_wrap = le16_to_cpu(device.event.off_wrap);
 	event = off_wrap & ~PACKED_WRAP;
 	/* A position of the lap before lies a ring's length below this one. */
-	if (!(off_wrap & PACKED_WRAP) != !(packed->avail_bits & PACKED_AVAIL))
+	if ((off_wrap ^ packed->next_avail) & PACKED_WRAP)
 		event -= vq->ring.num;
 	return vring_need_event(event, new, old);
 }
@@ -432,12 +431,11 @@ bool vring_packed_poll(const struct vring_virtqueue *vq, u16 state)
  * vring_packed_next - position for notification data, virtio 1.2 section 2.9
  * @vq: the virtqueue
  *
+ * Context: any, not serialized.
  * Return: the next slot, the wrap counter in bit 15.
  */
 u16 vring_packed_next(const struct vring_virtqueue *vq)
 {
-	const struct vring_packed *packed = &vq->ring.packed;
-
-	return packed->next_avail |
-	       (packed->avail_bits & PACKED_AVAIL ? PACKED_WRAP : 0);
+	/* Both halves in one read: they belong together. */
+	return READ_ONCE(vq->ring.packed.next_avail);
 }

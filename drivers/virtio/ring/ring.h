@@ -217,8 +217,7 @@ struct vring_packed {
 	struct vring_packed_desc *desc;
 	struct vring_packed_desc_event *driver;
 	struct vring_packed_desc_event *device;
-	u16 next_avail;		/* slot of the next descriptor to write */
-	u16 avail_bits;		/* AVAIL and USED bits of this lap */
+	u16 next_avail;		/* slot to write next, wrap counter in bit 15 */
 	u16 driver_flags;	/* what the device was last told */
 	u16 last_used;		/* slot to look at next, wrap counter in bit 15 */
 };

@@ -128,8 +128,9 @@ static __always_inline void split_make_available(struct vring_virtqueue *vq,
 	 * with the device's read barrier between avail->idx and avail->ring.
 	 */
 	virtio_wmb(vq->weak_barriers);
-	split->avail_idx = ++idx;
-	WRITE_ONCE(vring->avail->idx, cpu_to_virtio16(vq->vq.vdev, idx));
+	WRITE_ONCE(vring->avail->idx, cpu_to_virtio16(vq->vq.vdev, ++idx));
+	/* Pairs with READ_ONCE() in vring_split_next(). */
+	WRITE_ONCE(split->avail_idx, idx);
 }
 
 /**
@@ -395,9 +396,10 @@ bool vring_split_poll(const struct vring_virtqueue *vq, u16 state)
  * vring_split_next - position for notification data, virtio 1.2 section 2.9
  * @vq: the virtqueue
  *
+ * Context: any, not serialized.
  * Return: the available index.
  */
 u16 vring_split_next(const struct vring_virtqueue *vq)
 {
-	return vq->ring.split.avail_idx;
+	return READ_ONCE(vq->ring.split.avail_idx);
 }
