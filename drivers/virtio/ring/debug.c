@@ -15,6 +15,7 @@ static void virtqueues_show_one(struct seq_file *s,
 {
 	/* Counters that move on while they are read are as good as any. */
 	const struct vring_stats stats = data_race(vq->stats);
+	unsigned int num_free = data_race(vq->vq.num_free);
 	const char *name = vq->vq.name;
 
 	seq_printf(s, "%u ", vq->vq.index);
@@ -26,7 +27,7 @@ static void virtqueues_show_one(struct seq_file *s,
 		seq_putc(s, '-');
 	seq_printf(s, " %s %u %u %llu %llu %llu %llu %llu %llu %llu\n",
 		   vq->packed ? "packed" : "split", vq->ring.num,
-		   vq->ring.num - vq->vq.num_free, stats.requests,
+		   vq->ring.num - num_free, stats.requests,
 		   stats.descriptors, stats.mappings, stats.bounced_bytes,
 		   stats.indirect_tables, stats.notifications,
 		   stats.cell_bytes);
@@ -39,7 +40,7 @@ static int virtqueues_show(struct seq_file *s, void *data)
 	struct virtqueue *vq;
 
 	seq_puts(s, "index name layout size in_use requests descriptors mappings bounced_bytes indirect_tables notifications cell_bytes\n");
-	/* Queues are freed after they left the list. */
+	/* Queues are freed after they left the list, and resized under the lock. */
 	spin_lock(&vdev->vqs_list_lock);
 	list_for_each_entry(vq, &vdev->vqs, list)
 		virtqueues_show_one(s, to_vring(vq));

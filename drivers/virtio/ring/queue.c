@@ -422,7 +422,11 @@ int virtqueue_resize(struct virtqueue *_vq, u32 num,
 		vring_free_ring(vq, &ring);
 		return err;
 	}
+	/* Whoever goes over the device's queues sees one of the two, in full. */
+	spin_lock(&_vq->vdev->vqs_list_lock);
 	swap(vq->ring, ring);
+	_vq->num_free = vq->ring.num;
+	spin_unlock(&_vq->vdev->vqs_list_lock);
 	vring_free_ring(vq, &ring);
 	return vring_restart_queue(vq);
 }
@@ -490,11 +494,12 @@ EXPORT_SYMBOL_GPL(vring_transport_features);
  * @_vq: the virtqueue
  *
  * Context: any, not serialized.
- * Return: the number.
+ * Return: the number, beside a resize the old or the new one.
  */
 unsigned int virtqueue_get_vring_size(const struct virtqueue *_vq)
 {
-	return to_vring(_vq)->ring.num;
+	/* One aligned word of a ring that virtqueue_resize() exchanges as a whole. */
+	return data_race(to_vring(_vq)->ring.num);
 }
 EXPORT_SYMBOL_GPL(virtqueue_get_vring_size);
 

@@ -237,7 +237,8 @@ struct vring_packed {
  * @split: the split layout's view of @mem
  * @packed: the packed layout's view of @mem
  *
- * A resize makes a second one and exchanges the two.
+ * A resize makes a second one and exchanges the two, under the vqs_list_lock of
+ * the device.
  */
 struct vring_ring {
 	u32 num;
