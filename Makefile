@@ -64,9 +64,9 @@ check:		## checkpatch, sparse, coccinelle, kernel-doc, shellcheck, documents
 	@scripts/deps.sh check
 	@scripts/check.sh
 
-unit:		## the ring in userspace against model devices
-	@scripts/deps.sh unit
-	@scripts/unit.sh
+unit:		## the ring in userspace against model devices; VALGRIND=1 under memcheck
+	@scripts/deps.sh $(if $(VALGRIND),valgrind,unit)
+	@scripts/unit.sh $(if $(VALGRIND),valgrind)
 
 fuzz:		## the same under libFuzzer, a device that does anything
 	@scripts/deps.sh fuzz

@@ -3,7 +3,7 @@
 # Check that the host has what a verb of the Makefile needs.  As root on Debian
 # what is missing gets installed; otherwise one line names the command for it.
 #
-# usage: scripts/deps.sh tree|kernel|run|test|check|unit|fuzz|bench|docs|deb
+# usage: scripts/deps.sh tree|kernel|run|test|check|unit|fuzz|valgrind|bench|docs|deb
 set -eu
 
 # One row a package: the groups that need it, the Debian package, and how to tell
@@ -38,8 +38,10 @@ docs    perl                 pod2usage
 unit    gcc                  gcc
 unit    libc6-dev            /usr/include/stdio.h
 unit    make                 make
-fuzz    clang                clang
-fuzz    clang-runtime        is_clang_runtime
+unit    clang                clang
+unit    clang-runtime        is_clang_runtime
+unit    llvm                 llvm-cov
+memory  valgrind             valgrind
 bench   fio                  fio
 bench   gnuplot-nox          gnuplot
 bench   binutils             strip
@@ -66,8 +68,9 @@ groups_of()
 	check)	echo tree build check docs ;;
 	docs)	echo tree docs ;;
 	unit)	echo tree unit ;;
-	fuzz)	echo tree unit fuzz ;;
-	test)	echo tree build guest check docs unit fuzz ;;
+	fuzz)	echo tree unit ;;
+	valgrind) echo tree unit memory ;;
+	test)	echo tree build guest check docs unit ;;
 	deb)	echo tree build deb ;;
 	*)	usage ;;
 	esac

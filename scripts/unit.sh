@@ -4,12 +4,15 @@
 # The ring in userspace (tools/testing/vring): compiled with gcc and clang under
 # the address and undefined-behaviour sanitizers, driven by a model device.
 #
-#	scripts/unit.sh			unit tests; KTAP in build/$BASE/unit/*.ktap
+#	scripts/unit.sh			unit tests; KTAP in build/$BASE/unit/*.ktap; and what
+#					they cover of the ring, see scripts/coverage.py
+#	scripts/unit.sh valgrind	under memcheck, of the variants of each test every
+#					11th, or every EVERY-th
 #	scripts/unit.sh fuzz		libFuzzer for FUZZ_SECONDS, 60 by default
 #
 # KTREE=/path/to/linux names the tree whose virtio headers are used if not
-# build/$BASE/linux, which is laid out when it is missing.  JOBS, COMPILERS and
-# WORD (run only tests with that in their names) do what they say.
+# build/$BASE/linux, which is laid out when it is missing.  JOBS is the number of
+# processes; with WORD only the tests with that in their names run.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -25,7 +28,7 @@ die() {
 }
 
 usage() {
-	echo "usage: $0 [fuzz]" >&2
+	echo "usage: $0 [valgrind|fuzz]" >&2
 	exit 2
 }
 
@@ -42,41 +45,60 @@ need() {
 	command -v "$1" >/dev/null || die "no $1 on this machine; run: apt-get install $2"
 }
 
-# build COMPILER TARGET: one line if it fails, the rest is in the log.
+# build NAME COMPILER TARGET [VARIABLE=VALUE...]: one line if it fails, the rest is
+# in the log; the results are in the folder NAME.
 build() {
-	if ! make -C "$src" -j"$jobs" CC="$1" KTREE="$KTREE" O="$out/$1" "$2" \
-			>"$out/$1.log" 2>&1; then
-		grep -m 3 -E 'error:|undefined reference|\*\*\*|^vring:' "$out/$1.log" >&2 ||
-			tail -n 3 "$out/$1.log" >&2
-		echo "unit: $1 does not build $src; all of it in $out/$1.log" >&2
+	name=$1 cc=$2
+	shift 2
+	if ! make -C "$src" -j"$jobs" CC="$cc" KTREE="$KTREE" O="$out/$name" "$@" \
+			>"$out/$name.log" 2>&1; then
+		grep -m 3 -E 'error:|undefined reference|\*\*\*|^vring:' "$out/$name.log" >&2 ||
+			tail -n 3 "$out/$name.log" >&2
+		echo "unit: $cc does not build $src; all of it in $out/$name.log" >&2
 		return 1
 	fi
 }
 
-# run_unit COMPILER: exit status of the tests, KTAP and stderr in files.
+# The same with what clang needs to say which lines of the ring ran.
+build_covered() {
+	build covered clang "$1" SANITIZE= \
+		INSTRUMENT="-fprofile-instr-generate -fcoverage-mapping"
+}
+
+# run_unit NAME: exit status of the tests, KTAP and stderr in files.
 run_unit() {
-	rm -f "$out/$1.ktap"
-	build "$1" all || return 1
-	"$out/$1/unit" ${WORD:+"$WORD"} >"$out/$1.ktap" 2>"$out/$1.stderr"
+	rm -rf "$out/$1.ktap" "$out/$1.profile"
+	case $1 in
+	covered)	build_covered all || return 1 ;;
+	valgrind)	build valgrind gcc all SANITIZE= CFLAGS="-O1 -g -DTIMEOUT=2000" ||
+				return 1 ;;
+	*)		build "$1" "$1" all || return 1 ;;
+	esac
+	set -- "$1" "$out/$1/unit"
+	if [ "$1" = valgrind ]; then
+		set -- "$1" valgrind -q --error-exitcode=9 --leak-check=full \
+			--errors-for-leak-kinds=definite "$2" -e "${EVERY:-11}"
+	fi
+	name=$1
+	shift
+	LLVM_PROFILE_FILE=$out/$name.profile/%m.profraw "$@" ${WORD:+"$WORD"} \
+		>"$out/$name.ktap" 2>"$out/$name.stderr"
 }
 
 count() {
 	grep -c "^$1" "$2" || :
 }
 
+# unit NAME...: compilers; covered; valgrind.
 unit() {
-	compilers=${COMPILERS:-gcc clang}
-	for cc in $compilers; do
-		need "$cc" "$cc"
-	done
 	find_tree
 	mkdir -p "$out"
-	echo "unit: the ring in userspace, $compilers"
+	echo "unit: the ring in userspace, $*"
 
-	# One after the other within a compiler, the compilers side by side.
+	# One after the other within each of them, they side by side.
 	pids=
-	for cc in $compilers; do
-		run_unit "$cc" &
+	for name; do
+		run_unit "$name" &
 		pids="$pids $!"
 	done
 	bad=0
@@ -86,11 +108,11 @@ unit() {
 
 	pass=0
 	fail=0
-	printf '%-10s %8s %8s\n' compiler passed failed
-	for cc in $compilers; do
-		ktap=$out/$cc.ktap
+	printf '%-10s %8s %8s\n' "" passed failed
+	for name; do
+		ktap=$out/$name.ktap
 		if ! [ -f "$ktap" ]; then
-			printf '%-10s %8s %8s\n' "$cc" - "no build"
+			printf '%-10s %8s %8s\n' "$name" - "no build"
 			fail=$((fail + 1))
 			continue
 		fi
@@ -99,21 +121,32 @@ unit() {
 		plan=$(sed -n 's/^1\.\.//p' "$ktap")
 		# A run that stopped early has failed whatever it reported.
 		[ "$((p + f))" = "${plan:-0}" ] && [ "$plan" != 0 ] || f=$((f + 1))
-		printf '%-10s %8d %8d\n' "$cc" "$p" "$f"
+		printf '%-10s %8d %8d\n' "$name" "$p" "$f"
 		pass=$((pass + p))
 		fail=$((fail + f))
 	done
-	for cc in $compilers; do
-		[ -f "$out/$cc.ktap" ] || continue
-		grep -E -B 1 '^not ok ' "$out/$cc.ktap" | grep -E '^(# |not ok )' |
-			sed "s|^|$cc: |; s|$top/||g" || :
-		if [ -s "$out/$cc.stderr" ]; then
-			echo "$cc: the sanitizers' reports are in $out/$cc.stderr"
+	for name; do
+		[ -f "$out/$name.ktap" ] || continue
+		grep -E -B 1 '^not ok ' "$out/$name.ktap" | grep -E '^(# |not ok )' |
+			sed "s|^|$name: |; s|$top/||g" || :
+		if [ -s "$out/$name.stderr" ]; then
+			echo "$name: what the checkers said is in $out/$name.stderr"
 		fi
+		[ "$name" != covered ] || coverage
 	done
 	[ "$bad" = 0 ] || [ "$fail" != 0 ] || fail=1
 	echo "$pass passed, $fail failed, 0 skipped"
 	[ "$fail" = 0 ]
+}
+
+# The table of what the tests cover; its limits are tests, too.
+coverage() {
+	log=$out/coverage.log summary='^\([0-9]*\) passed, \([0-9]*\) failed, 0 skipped$'
+	scripts/coverage.py --limits "$out/covered/unit" "$out/covered.profile" coverage \
+		>"$log" || bad=1
+	sed "/$summary/d" "$log"
+	pass=$((pass + $(sed -n "s/$summary/\1/p" "$log" | grep . || echo 0)))
+	fail=$((fail + $(sed -n "s/$summary/\2/p" "$log" | grep . || echo 1)))
 }
 
 fuzz() {
@@ -124,7 +157,7 @@ fuzz() {
 	need clang clang
 	find_tree
 	mkdir -p "$out/corpus" "$out/crashes"
-	build clang fuzz
+	build clang clang fuzz
 	VRING_SEEDS=$out/corpus "$out/clang/fuzz" || die "cannot write the seeds"
 	echo "unit: fuzzing for $seconds s, $jobs at once, log in $out/fuzz.log"
 
@@ -162,7 +195,22 @@ fuzz() {
 # Flags of a make above us are not for ours.
 unset MAKEFLAGS MFLAGS
 case $#:${1-} in
-0:) unit ;;
+0:)
+	need gcc gcc
+	need clang clang
+	need llvm-cov llvm
+	# Coverage of some of the tests says nothing.
+	if [ -n "${WORD-}" ]; then
+		unit gcc clang
+	else
+		unit gcc clang covered
+	fi
+	;;
+1:valgrind)
+	need gcc gcc
+	need valgrind valgrind
+	unit valgrind
+	;;
 1:fuzz) fuzz ;;
 *) usage ;;
 esac

@@ -2,7 +2,8 @@
 /*
  * Runs the tests and reports in KTAP.
  *
- *	unit [-l] [WORD]	list, or run, the tests whose names contain WORD
+ *	unit [-l] [-e N] [WORD]		list, or run, the tests whose names contain
+ *					WORD; of the variants of each every N-th only
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +13,10 @@
 
 #include "test.h"
 
-#define TIMEOUT	20	/* seconds of CPU time, for a test that hangs */
+/* Seconds of CPU time, for a test that hangs. */
+#ifndef TIMEOUT
+#define TIMEOUT	20
+#endif
 
 static const struct test * const suites[] = {
 	add_tests, event_tests, create_tests, dma_tests, segs_tests, cell_tests, order_tests,
@@ -25,6 +29,7 @@ static const char * const access_name[] = {
 	"translated, not coherent",
 };
 
+static unsigned int every = 1;		/* -e */
 static char context[160];
 
 void harness_context(const char *fmt, ...)
@@ -235,7 +240,7 @@ static void run_test(const struct test *test, bool packed)
 	static const unsigned int axes[] = {
 		AXIS_BARRIERS, AXIS_NUM, AXIS_EVENT, AXIS_INDIRECT, AXIS_ACCESS,
 	};
-	unsigned int digit[ARRAY_SIZE(axes)] = { 0 }, i;
+	unsigned int digit[ARRAY_SIZE(axes)] = { 0 }, i, n = 0;
 
 	do {
 		struct run v = {
@@ -246,7 +251,8 @@ static void run_test(const struct test *test, bool packed)
 		if (test->axes & AXIS_CELLS)
 			v.access = uses_cells[digit[4]];
 
-		run_variant(test, &v);
+		if (n++ % every == 0)
+			run_variant(test, &v);
 		for (i = 0; i < ARRAY_SIZE(axes); i++) {
 			if (++digit[i] < values(test, axes[i], packed))
 				break;
@@ -273,8 +279,7 @@ static bool run_isolated(const struct test *test, bool packed)
 		/* Not wall-clock time: the machine may be busy. */
 		setrlimit(RLIMIT_CPU, &cpu);
 		run_test(test, packed);
-		fflush(stdout);
-		_exit(0);
+		exit(0);
 	}
 	if (waitpid(pid, &status, 0) != pid) {
 		perror("unit: waitpid");
@@ -290,13 +295,23 @@ static bool run_isolated(const struct test *test, bool packed)
 
 int main(int argc, char **argv)
 {
-	bool list = argc > 1 && !strcmp(argv[1], "-l");
-	const char *word = argc > 1 + list ? argv[1 + list] : "";
 	unsigned int pass, s, n = 0, failed = 0;
 	const struct test *test;
+	const char *word;
 	char name[200];
-	int packed;
+	bool list = false;
+	int packed, opt;
 
+	while ((opt = getopt(argc, argv, "le:")) != -1) {
+		if (opt == 'e')
+			every = strtoul(optarg, NULL, 10);
+		list |= opt == 'l';
+		if (opt == '?' || !every) {
+			fprintf(stderr, "usage: unit [-l] [-e N] [WORD]\n");
+			return 2;
+		}
+	}
+	word = optind < argc ? argv[optind] : "";
 	dma_untracked_physical = getenv("VRING_UNTRACKED_PHYSICAL");
 	for (pass = 0; pass < 2; pass++) {
 		if (pass && !list)
