@@ -68,7 +68,7 @@ unit:		## the ring in userspace against model devices; VALGRIND=1 under memcheck
 	@scripts/deps.sh $(if $(VALGRIND),valgrind,unit)
 	@scripts/unit.sh $(if $(VALGRIND),valgrind)
 
-fuzz:		## the same under libFuzzer, a device that does anything
+fuzz:		## the same under libFuzzer for FUZZ_S=60 seconds, a device that does anything
 	@scripts/deps.sh fuzz
 	@scripts/unit.sh fuzz
 

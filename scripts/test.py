@@ -47,6 +47,8 @@ STEPS = [
          "unittest", timeout=600, cores=1),
     Step("tree", "lay the base and the series out", ["scripts/tree.py", "tree"], cores=1),
     Step("unit", "the ring in userspace", ["scripts/unit.sh"], "summary", timeout=900),
+    Step("fuzz", "and under libFuzzer",
+         ["env", "FUZZ_S=30", "scripts/unit.sh", "fuzz"], "summary", timeout=900),
     Step("stock", "stock kernel builds", ["scripts/kernel.sh", "stock"]),
     Step("ours", "kernel with the series builds", ["scripts/kernel.sh", "ours"], needs=("tree",)),
     Step("modular", "kernel with virtio as modules builds", ["scripts/kernel.sh", "modular"],

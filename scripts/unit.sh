@@ -8,7 +8,9 @@
 #					they cover of the ring, see scripts/coverage.py
 #	scripts/unit.sh valgrind	under memcheck, of the variants of each test every
 #					11th, or every EVERY-th
-#	scripts/unit.sh fuzz		libFuzzer for FUZZ_SECONDS, 60 by default
+#	scripts/unit.sh fuzz		libFuzzer for FUZZ_S seconds, 60 by default
+#	scripts/unit.sh corpus		what the fuzzer has found, minimised, as the corpus
+#					that it begins with: $src/corpus.txt
 #
 # KTREE=/path/to/linux names the tree whose virtio headers are used if not
 # build/$BASE/linux, which is laid out when it is missing.  JOBS is the number of
@@ -28,7 +30,7 @@ die() {
 }
 
 usage() {
-	echo "usage: $0 [valgrind|fuzz]" >&2
+	echo "usage: $0 [valgrind|fuzz|corpus]" >&2
 	exit 2
 }
 
@@ -149,16 +151,22 @@ coverage() {
 	fail=$((fail + $(sed -n "s/$summary/\2/p" "$log" | grep . || echo 1)))
 }
 
-fuzz() {
-	seconds=${FUZZ_SECONDS:-60}
-	case $seconds in
-	'' | *[!0-9]*) die "FUZZ_SECONDS=$seconds is not a number of seconds" ;;
-	esac
-	need clang clang
-	find_tree
+# What the fuzzer begins with, and what was found in earlier runs.
+prepare_corpus() {
 	mkdir -p "$out/corpus" "$out/crashes"
-	build clang clang fuzz
-	VRING_SEEDS=$out/corpus "$out/clang/fuzz" || die "cannot write the seeds"
+	build fuzzer clang fuzz || return 1
+	VRING_SEEDS=$out/corpus "$out/fuzzer/fuzz" <"$src/corpus.txt" ||
+		die "cannot unpack $src/corpus.txt"
+}
+
+fuzz() {
+	seconds=${FUZZ_S:-60}
+	case $seconds in
+	'' | *[!0-9]*) die "FUZZ_S=$seconds is not a number of seconds" ;;
+	esac
+	find_tree
+	prepare_corpus
+	build_covered fuzz
 	echo "unit: fuzzing for $seconds s, $jobs at once, log in $out/fuzz.log"
 
 	# Every job explores on its own and leaves its finds in the corpus.
@@ -166,9 +174,7 @@ fuzz() {
 	rm -f "$out"/fuzz-*.log
 	i=0
 	while [ "$i" -lt "$jobs" ]; do
-		"$out/clang/fuzz" "$out/corpus" -max_total_time="$seconds" -max_len=1024 \
-			-timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-			-artifact_prefix="$out/crashes/" >"$out/fuzz-$i.log" 2>&1 &
+		run_fuzzer "$out/corpus" -max_total_time="$seconds" >"$out/fuzz-$i.log" 2>&1 &
 		pids="$pids $!"
 		i=$((i + 1))
 	done
@@ -179,17 +185,45 @@ fuzz() {
 	cat "$out"/fuzz-*.log >"$out/fuzz.log"
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/fuzz.log" |
 		awk '{ n += $1 } END { print n + 0 }')
-	edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$out/fuzz.log" | sort -n | tail -n 1)
 	if [ "$bad" != 0 ]; then
 		grep -E -m 5 '^SUMMARY|^/.*\[.*\]$|runtime error|ERROR' "$out/fuzz.log" |
 			sed "s|$top/||g" >&2 || :
-		echo "unit: the input is in $out/crashes; again with: $out/clang/fuzz FILE" >&2
+		echo "unit: the input is in $out/crashes; again with: $out/fuzzer/fuzz FILE" >&2
 		echo "0 passed, 1 failed, 0 skipped"
 		return 1
 	fi
 	[ "$runs" -gt 0 ] || die "the fuzzer ran nothing, see $out/fuzz.log"
-	echo "unit: $runs inputs, ${edges:-?} edges covered, nothing found"
+
+	rm -rf "$out/fuzz.profile"
+	LLVM_PROFILE_FILE=$out/fuzz.profile/%m.profraw "$out/covered/fuzz" "$out/corpus" \
+		-runs=0 >>"$out/fuzz.log" 2>&1 || die "the corpus does not run, see $out/fuzz.log"
+	scripts/coverage.py "$out/covered/fuzz" "$out/fuzz.profile" fuzz-coverage
+	echo "unit: $runs inputs, nothing found"
 	echo "1 passed, 0 failed, 0 skipped"
+}
+
+# Memory that was freed is not needed for long; leaks the model itself counts.
+run_fuzzer() {
+	ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=8 \
+		"$out/fuzzer/fuzz" "$@" -max_len=256 -timeout=60 -rss_limit_mb=2048 \
+		-detect_leaks=0 -entropic=0 -print_final_stats=1 -artifact_prefix="$out/crashes/"
+}
+
+# As few inputs as reach all that the corpus of earlier runs does.
+corpus() {
+	find_tree
+	prepare_corpus
+	rm -rf "$out/merged"
+	mkdir "$out/merged"
+	run_fuzzer -merge=1 -use_counters=0 "$out/merged" "$out/corpus" >"$out/merge.log" 2>&1 ||
+		die "cannot merge the corpus, see $out/merge.log"
+	for f in "$out"/merged/*; do
+		od -An -v -tx1 "$f" | tr -d ' \n'
+		echo
+	done >"$out/corpus.txt"
+	mv "$out/corpus.txt" "$src/corpus.txt"
+	echo "unit: $src/corpus.txt has $(wc -l <"$src/corpus.txt") inputs," \
+		"$(wc -c <"$src/corpus.txt") bytes"
 }
 
 # Flags of a make above us are not for ours.
@@ -211,6 +245,10 @@ case $#:${1-} in
 	need valgrind valgrind
 	unit valgrind
 	;;
-1:fuzz) fuzz ;;
+1:fuzz | 1:corpus)
+	need clang clang
+	need llvm-cov llvm
+	"$1"
+	;;
 *) usage ;;
 esac

@@ -8,7 +8,8 @@
  * memory error, no mapping undone with other values, every token back exactly
  * once, nothing left in the end.
  *
- * VRING_SEEDS=dir writes a starting corpus to that folder.
+ * VRING_SEEDS=dir writes the inputs on stdin, lines of hexadecimal digits as in
+ * corpus.txt, to files in that folder.
  */
 #include <stdio.h>
 
@@ -25,19 +26,10 @@ static struct device_model dev;
 static struct driver drv;
 static struct served held[INFLIGHT];
 static unsigned int nheld;
-static bool hostile, premapped;
+static bool hostile, premapped, in_order, contexts;
 static struct drv_req *queued[DRV_INFLIGHT];	/* every token the ring has */
 static unsigned int nqueued;
-static char context[100];
-
-void harness_context(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(context, sizeof(context), fmt, ap);
-	va_end(ap);
-}
+static unsigned int operations;		/* begun so far; 0 while setting up */
 
 void harness_fail(const char *file, int line, const char *fmt, ...)
 {
@@ -47,7 +39,9 @@ void harness_fail(const char *file, int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, " [%s]\n", context);
+	fprintf(stderr, " [operation %u, %s%s]\n", operations,
+		dev.vdev.features & BIT_ULL(VIRTIO_F_RING_PACKED) ? "packed" : "split",
+		hostile ? ", hostile" : "");
 	abort();
 }
 
@@ -98,8 +92,13 @@ static void recycle(struct virtqueue *vq, void *buf)
 
 static void add(struct drv_req *r, enum drv_add how)
 {
-	int err = drv_add_as(&drv, r, how);
+	int err;
 
+	if (contexts && !r->nout) {
+		r->ctx = &r->seed;
+		how = DRV_CTX;
+	}
+	err = drv_add_as(&drv, r, how);
 	if (!err) {
 		queued[nqueued++] = r;
 		return;
@@ -158,10 +157,13 @@ static void op_get(void)
 {
 	struct drv_req *r;
 	unsigned int len;
+	void *ctx = NULL;
 
-	r = virtqueue_get_buf(drv.q->vq, &len);
+	r = virtqueue_get_buf_ctx(drv.q->vq, &len, &ctx);
 	if (!r)
 		return;
+	if (contexts && ctx != r->ctx)
+		fail("another request's context");
 	/* It may have become hostile at a barrier just now. */
 	if (!hostile) {
 		drv_got(&drv, r, len);
@@ -180,6 +182,19 @@ static void op_take(void)
 		nheld++;
 }
 
+/* Those up to and with the n-th at once; but for the last they are written in full. */
+static void finish_batch(unsigned int n, u64 len, u32 reported)
+{
+	unsigned int i;
+
+	for (i = 0; i + 1 < n; i++)
+		drv_dev_fill(&drv, &held[i], held[i].from->writable, held[i].from->writable);
+	drv_dev_fill(&drv, &held[i], len, reported);
+	dev_complete_batch(drv.q, &held[0].req, sizeof(held[0]), n, reported);
+	nheld -= n;
+	memmove(held, &held[n], nheld * sizeof(held[0]));
+}
+
 static void op_finish(void)
 {
 	unsigned int i;
@@ -193,6 +208,10 @@ static void op_finish(void)
 	len = held[i].from->writable;
 	if (how & 1)
 		len = len * byte() / 255;
+	if (in_order) {
+		finish_batch(i + 1, len, how & 2 ? len / 2 : len);
+		return;
+	}
 	drv_dev_finish(&drv, &held[i], len, how & 2 ? len / 2 : len);
 	held[i] = held[--nheld];
 }
@@ -329,8 +348,7 @@ static void step(u8 op)
 	struct virtqueue *vq = drv.q->vq;
 	u16 size;
 
-	harness_context("operation %u, %s%s", op, drv.q->packed ? "packed" : "split",
-			hostile ? ", hostile" : "");
+	operations++;
 	switch (op & 31) {
 	case 0 ... 2:
 		op_add();
@@ -435,7 +453,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	hostile = false;
 	nheld = 0;
 	nqueued = 0;
-	harness_context("set-up");
+	operations = 0;
 
 	how = byte();
 	what = byte();
@@ -449,6 +467,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		features |= BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 	if (how & 8)
 		features |= BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
+	in_order = what & 64;
+	if (in_order)
+		features |= BIT_ULL(VIRTIO_F_IN_ORDER);
 	if (!(how & 1) && what & 4) {
 		features &= ~BIT_ULL(VIRTIO_F_VERSION_1);
 		shim_big_endian_guest = true;
@@ -462,7 +483,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		dev.dma_dev->shim_bounce_in = 9;
 	premapped = what & 8;
 	o.num = how & 1 ? sizes[what & 3] : sizes[(what & 3) % 3];
-	o.ctx = what & 16;
+	contexts = what & 16;
+	o.ctx = contexts;
 	o.no_callback = what & 32;
 	if (!dev_create_queue(&dev, &o))
 		fail("no queue");
@@ -476,8 +498,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	while (in.left && nqueued < DRV_INFLIGHT - 1)
 		step(byte());
 
-	harness_context("the end, %s%s", drv.q->packed ? "packed" : "split",
-			hostile ? ", hostile" : "");
 	fail_nth(0);
 	kernel_out_of_memory(false);
 	kernel_set_barrier_hook(NULL, NULL);
@@ -510,40 +530,25 @@ static void write_seed(const char *dir, unsigned int n, const u8 *seed, size_t l
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	/* A request of every kind; events; a reset; then each kind of violation. */
-	static const u8 body[] = {
-		16, 2, 0, 0x0a, 20, 0, 0x08, 9, 0, 0x49, 30, 15, 6, 6, 6, 9, 4, 9, 1, 100,
-		17, 12, 12, 18, 9, 0, 19, 12, 0, 0x12, 5, 20, 6, 9, 0, 17, 12, 0, 0x09, 5,
-		/* Header, data, status: copied; mapped; one of each direction. */
-		3, 0x14, 1, 0x0f, 0, 3, 0x08, 1, 0x2f, 0, 3, 0x15, 1, 0x2d, 0x1e, 0,
-		6, 6, 6, 9, 0, 9, 0, 9, 0, 12, 12, 12,
-		22, 0, 0x1b, 7, 6, 9, 2, 12, 23, 3, 0, 0x0a, 3, 27, 2, 3, 0x14, 1, 0x2f, 0, 15, 21,
-	};
-	static const u8 end[][12] = {
-		{ 25, 0x65, 1, 0, 0, 0, 12, 12, 0, 9, 9, 12 },
-		{ 26, 3, 9, 12, 26, 3, 9, 12, 12, 22, 0, 9 },
-		{ 26, 0x90, 1, 2, 3, 4, 5, 12, 0, 9, 9, 12 },
-		{ 28, 1, 0, 9, 9, 0, 6, 0, 9, 12, 0, 12 },
-		{ 29, 1, 12, 0, 9, 9, 29, 0, 6, 9, 0, 12 },
-	};
 	const char *dir = getenv("VRING_SEEDS");
-	u8 seed[3 + sizeof(body) + sizeof(end[0])];
-	unsigned int how, what, n = 0;
+	char line[1100];
+	unsigned int n;
+	size_t len;
 
 	(void)argc;
 	(void)argv;
 	if (!dir)
 		return 0;
-	for (how = 0; how < 64; how++) {
-		for (what = 0; what < 64; what += 8) {
-			seed[0] = how;
-			seed[1] = what | (how >> 4 & 3);
-			seed[2] = 37 * n;
-			memcpy(&seed[3], body, sizeof(body));
-			memcpy(&seed[3 + sizeof(body)], end[n % ARRAY_SIZE(end)],
-			       sizeof(end[0]));
-			write_seed(dir, n++, seed, sizeof(seed));
+	for (n = 0; fgets(line, sizeof(line), stdin); n++) {
+		u8 seed[sizeof(line) / 2];
+
+		for (len = 0; sscanf(&line[2 * len], "%2hhx", &seed[len]) == 1; len++)
+			;
+		if (line[2 * len] != '\n') {
+			fprintf(stderr, "fuzz: line %u is no input in hexadecimal\n", n + 1);
+			exit(1);
 		}
+		write_seed(dir, n, seed, len);
 	}
-	exit(0);
+	exit(!n);
 }
