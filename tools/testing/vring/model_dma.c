@@ -110,13 +110,18 @@ static bool is_counted(const struct mapping *m)
 	return m->kind != KIND_COHERENT && !m->cell && !m->nth;
 }
 
-/* Memory that is mapped again that way was done with, if nobody had to say so. */
+/*
+ * Memory that is mapped again that way was done with, if nobody had to say so.
+ * What has become the ring's own was, whatever it was mapped for.
+ */
 static void forget_optional(const struct mapping *m)
 {
+	bool own = m->cell || m->kind == KIND_COHERENT;
 	size_t i;
 
 	for (i = used; i--; )
-		if (table[i].optional && table[i].dev == m->dev && table[i].dir == m->dir &&
+		if (table[i].optional && table[i].dev == m->dev &&
+		    (own || table[i].dir == m->dir) &&
 		    table[i].cpu < m->cpu + m->size && m->cpu < table[i].cpu + table[i].size)
 			forget(&table[i]);
 }
@@ -512,6 +517,7 @@ void *dma_alloc_attrs(struct device *dev, size_t size, dma_addr_t *handle, gfp_t
 		free(m.cpu);
 		return NULL;
 	}
+	forget_optional(&m);
 	record(m);
 	*handle = m.addr;
 	return m.cpu;
