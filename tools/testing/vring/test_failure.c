@@ -27,6 +27,9 @@ static void create(struct run *t)
 	}
 	/* The queue itself, its memory, the state of its requests at least. */
 	check(n > 3);
+	fail_nth(0);
+	drv_init(&t->drv, &t->dev.queue[0]);
+	drv_check_works(&t->drv);
 }
 
 static void new_on_pages(struct run *t)
@@ -108,23 +111,41 @@ static unsigned int sweep_add(struct run *t, const struct drv_shape *shape, unsi
 	}
 }
 
-static void add(struct run *t)
+/* Requests of every small shape.  What is copied can always be mapped instead. */
+static void sweep_small(struct run *t)
 {
 	struct drv_shape small = { .len = { 10, 10, 10, 10, 10, 10, 10, 10 } };
 	unsigned int before, failures;
 
 	drv_recycler = &t->drv;
-	test_queue(t);
 	for (before = 0; before <= 5; before += 5) {
 		for (small.nout = 0; small.nout < 5; small.nout += 2) {
 			for (small.nin = !small.nout; small.nin < 5; small.nin += 2) {
 				failures = sweep_add(t, &small, before, small.nin == 2);
-				/* What is copied can always be mapped instead. */
 				check_eq(failures > 0, !test_translated(t));
 			}
 		}
 	}
 	drv_check_works(&t->drv);
+}
+
+static void add(struct run *t)
+{
+	test_queue(t);
+	sweep_small(t);
+}
+
+static void add_with_contexts(struct run *t)
+{
+	test_queue_opts(t, &(struct queue_opts){ .ctx = true });
+	sweep_small(t);
+}
+
+static void add_in_order(struct run *t)
+{
+	test_device(t, BIT_ULL(VIRTIO_F_IN_ORDER) | test_features(t));
+	test_queue(t);
+	sweep_small(t);
 }
 
 static void add_large(struct run *t)
@@ -280,20 +301,20 @@ static void no_table_then_direct(struct run *t)
 	drv_check_works(&t->drv);
 }
 
-static void resize(struct run *t)
+static void sweep_resize(struct run *t)
 {
 	unsigned int n, i, to;
 
 	drv_recycler = &t->drv;
-	test_queue(t);
 	for (to = 32; to; to = to == 32 ? 8 : 0) {
 		for (n = 1; ; n++) {
 			unsigned int size = virtqueue_get_vring_size(t->q->vq), want;
 			bool fired;
 			int err;
 
+			/* One with a table, if there are any. */
 			for (i = 0; i < 3; i++)
-				drv_submit(&t->drv, 0, 1, 8);
+				drv_submit(&t->drv, 0, 1 + i, 8);
 			want = size == to ? to / 2 : to;
 			t->drv.recycled = 0;
 			fail_nth(n);
@@ -311,6 +332,20 @@ static void resize(struct run *t)
 				break;
 		}
 	}
+}
+
+static void resize(struct run *t)
+{
+	test_queue(t);
+	sweep_resize(t);
+}
+
+static void resize_premapped(struct run *t)
+{
+	test_queue(t);
+	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
+	t->drv.premapped = true;
+	sweep_resize(t);
 }
 
 static void reset(struct run *t)
@@ -353,6 +388,10 @@ const struct test failure_tests[] = {
 	{ "vring_new_virtqueue can fail anywhere and leaves nothing", new_on_pages,
 	  ONLY_SPLIT },
 	{ "adding a request can fail anywhere and leaves the queue as it was", add, AXIS_ALL },
+	{ "adding a request can fail anywhere on a queue with contexts", add_with_contexts,
+	  AXIS_ACCESS },
+	{ "adding a request can fail anywhere on a queue that is used in order", add_in_order,
+	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ "adding a large request can fail anywhere and leaves the queue as it was", add_large,
 	  AXIS_ALL },
 	{ "adding a request without room for it can fail anywhere and leaves the queue full",
@@ -364,6 +403,8 @@ const struct test failure_tests[] = {
 	{ "without memory for a table a request goes in direct descriptors",
 	  no_table_then_direct, AXIS_ACCESS },
 	{ "resizing can fail anywhere and the queue goes on as it was", resize,
+	  AXIS_ACCESS | AXIS_INDIRECT },
+	{ "resizing can fail anywhere with premapped buffers", resize_premapped,
 	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ "resetting needs no memory", reset, AXIS_ACCESS },
 	{ "a mapping that is too big fails the request and unmaps the rest",
