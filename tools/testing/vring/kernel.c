@@ -38,6 +38,7 @@ static struct {
 
 bool shim_xen_domain;
 bool shim_big_endian_guest;
+bool shim_signal;
 const void *shim_foreign;
 size_t shim_foreign_size;
 
@@ -47,6 +48,7 @@ void kernel_reset(void)
 	memset(&k, 0, sizeof(k));
 	shim_xen_domain = false;
 	shim_big_endian_guest = false;
+	shim_signal = false;
 	shim_foreign = NULL;
 }
 
@@ -378,4 +380,54 @@ unsigned long kernel_trace_hits(const char *name)
 		if (!strcmp(k.trace[i].name, name))
 			return k.trace[i].hits;
 	return 0;
+}
+
+/* ---- what a user sees, shim_show.h ---- */
+
+struct iommu_domain *iommu_get_domain_for_dev(struct device *dev)
+{
+	static struct iommu_domain identity = { IOMMU_DOMAIN_IDENTITY },
+				   strict = { IOMMU_DOMAIN_DMA };
+
+	if (dev->shim_domain)
+		return dev->shim_domain;
+	if (dev->shim_mode == SHIM_DMA_IDENTITY)
+		return &identity;
+	return dev->shim_mode == SHIM_DMA_TRANSLATED ? &strict : NULL;
+}
+
+void seq_printf(struct seq_file *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	s->len += vsnprintf(s->text + s->len, sizeof(s->text) - s->len, fmt, ap);
+	va_end(ap);
+	check(s->len < sizeof(s->text));
+}
+
+static struct {
+	const char *name;
+	const struct dentry *parent;
+	const struct file_operations *fops;
+	struct seq_file seq;
+} file;
+
+void debugfs_create_file(const char *name, umode_t mode, struct dentry *parent, void *data,
+			 const struct file_operations *fops)
+{
+	check_eq(mode, 0444);
+	file.name = name;
+	file.parent = parent;
+	file.fops = fops;
+	file.seq.private = data;
+}
+
+const char *shim_debugfs_read(const char *name, const struct dentry *parent)
+{
+	if (!file.name || strcmp(file.name, name) || file.parent != parent)
+		return NULL;
+	file.seq.len = 0;
+	check_eq(file.fops->show(&file.seq, NULL), 0);
+	return file.seq.text;
 }

@@ -74,6 +74,7 @@
 #define IS_REACHABLE(option)	IS_ENABLED(option)
 #define IS_BUILTIN(option)	IS_ENABLED(option)
 #define CONFIG_HAS_DMA		1
+#define CONFIG_VIRTIO_DEBUG	1
 #define asmlinkage
 #define DEFINE_STATIC_KEY_FALSE(name)	bool name
 #define DEFINE_STATIC_KEY_TRUE(name)	bool name = true
@@ -675,8 +676,10 @@ struct device {
 	int numa_node;
 	void *of_node;
 	void *fwnode;
+	struct mutex mutex;
 
 	enum shim_dma shim_mode;	/* how the model serves this device */
+	struct iommu_domain *shim_domain;	/* NULL: shim_mode says */
 	bool shim_noncoherent;		/* it does not see the CPU's caches */
 	unsigned int shim_bounce_in;	/* so many mappings from now one is bounced */
 	bool shim_bounces;		/* one was */
@@ -860,5 +863,7 @@ void shim_trace(const char *name);
 #define DECLARE_EVENT_CLASS(name, ...)
 #define DEFINE_EVENT(tmpl, name, proto, ...)	shim_tracepoint(name, TP_PROTO(proto))
 #define TRACE_DEFINE_ENUM(x)
+
+#include "shim_show.h"
 
 #endif
