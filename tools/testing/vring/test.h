@@ -88,7 +88,7 @@ unsigned long test_round_trip(struct run *t, const struct drv_shape *shape);
 void test_device(struct run *t, u64 features);
 
 extern const struct test add_tests[], event_tests[], create_tests[], dma_tests[],
-	segs_tests[], cell_tests[], order_tests[], reset_tests[], show_tests[],
+	segs_tests[], cell_tests[], order_tests[], reset_tests[], length_tests[], show_tests[],
 	failure_tests[], hostile_tests[];
 
 #endif

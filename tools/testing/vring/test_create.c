@@ -229,6 +229,28 @@ static void caller_memory(struct run *t)
 	dma_free_coherent(&t->dev.parent, 3 * PAGE_SIZE, pages, addr);
 }
 
+static void caller_memory_direct(struct run *t)
+{
+	t->access = DIRECT;
+	test_device(t, test_features(t));
+	caller_memory(t);
+}
+
+static void caller_memory_has_no_address(struct run *t)
+{
+	void *pages = alloc_pages_exact(PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);
+	struct queue_opts o = { .num = 16, .pages = pages };
+
+	test_queue_opts(t, &o);
+	check(virtqueue_get_desc_addr(t->q->vq) == DMA_MAPPING_ERROR);
+	check(virtqueue_get_avail_addr(t->q->vq) == DMA_MAPPING_ERROR);
+	check(virtqueue_get_used_addr(t->q->vq) == DMA_MAPPING_ERROR);
+	check_eq(kernel_take_warnings(), 3);
+	dev_delete_queue(t->q);
+	t->q = NULL;
+	free_pages_exact(pages, PAGE_SIZE);
+}
+
 static void caller_memory_is_not_packed(struct run *t)
 {
 	void *pages = alloc_pages_exact(2 * PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);
@@ -406,6 +428,16 @@ static void parent_without_masks(struct run *t)
 	drv_check_works(&t->drv);
 }
 
+static void no_parent(struct run *t)
+{
+	t->access = PHYSICAL;
+	test_device(t, test_features(t));
+	t->dev.vdev.dev.parent = NULL;
+	test_queue(t);
+	check_eq(t->dev.vdev.dev.coherent_dma_mask, -1);
+	drv_check_works(&t->drv);
+}
+
 static void largest_mapping(struct run *t)
 {
 	size_t bounce = 256 << 10;	/* the model's swiotlb */
@@ -504,6 +536,9 @@ const struct test create_tests[] = {
 	  ONLY_SPLIT | AXIS_ACCESS },
 	{ "vring_new_virtqueue works on memory of the caller and leaves it alone",
 	  caller_memory, ONLY_SPLIT },
+	{ "vring_new_virtqueue works without an IOMMU, too", caller_memory_direct, ONLY_SPLIT },
+	{ "of memory of the caller the ring knows no address", caller_memory_has_no_address,
+	  ONLY_SPLIT },
 	{ "vring_new_virtqueue refuses the packed layout", caller_memory_is_not_packed,
 	  ONLY_PACKED },
 	{ "transport features that the ring does not know are dropped", transport_features, 0 },
@@ -522,6 +557,7 @@ const struct test create_tests[] = {
 	{ "deleting a queue unmaps what was forgotten and touches no buffer",
 	  deleted_with_requests, AXIS_ALL },
 	{ "a parent without DMA masks does for physical addresses", parent_without_masks, 0 },
+	{ "a device without a parent has physical addresses", no_parent, 0 },
 	{ "virtio_max_dma_size is what can be mapped at once", largest_mapping, AXIS_ACCESS },
 	{ "queues can be created and deleted again and again", created_again, AXIS_ALL },
 	{ 0 }

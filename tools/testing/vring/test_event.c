@@ -192,6 +192,29 @@ static void interrupt_when_broken(struct run *t)
 	check_eq(t->q->callbacks, 0);
 }
 
+static void break_now(void *arg)
+{
+	struct run *t = arg;
+
+	__virtqueue_break(t->q->vq);
+}
+
+static void broken_meanwhile(struct run *t)
+{
+	unsigned int len;
+
+	test_queue(t);
+	drv_submit(&t->drv, 1, 1, 4);
+	dev_forge_used(t->q, t->num, 4);
+	/* Whoever broke it has said why: no other message. */
+	kernel_set_barrier_hook(break_now, t);
+	check(!virtqueue_get_buf(t->q->vq, &len));
+	kernel_set_barrier_hook(NULL, NULL);
+	check_eq(kernel_take_messages(SHIM_WARN, NULL), 0);
+	check(virtqueue_is_broken(t->q->vq));
+	check_eq(drv_detach_all(&t->drv), 1);
+}
+
 static void no_callback_no_interrupts(struct run *t)
 {
 	unsigned int i;
@@ -568,6 +591,7 @@ const struct test event_tests[] = {
 	{ "an interrupt without used buffers is none of ours", interrupt_without_work,
 	  AXIS_EVENT },
 	{ "an interrupt on a broken queue calls nobody", interrupt_when_broken, AXIS_EVENT },
+	{ "a queue that is broken meanwhile says nothing about a bad id", broken_meanwhile, 0 },
 	{ "a queue without callback asks for no interrupts", no_callback_no_interrupts,
 	  AXIS_EVENT },
 	{ "the first buffer used after the driver has looked interrupts",
