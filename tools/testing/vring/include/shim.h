@@ -676,7 +676,7 @@ struct device {
 	int numa_node;
 	void *of_node;
 	void *fwnode;
-	struct mutex mutex;
+	struct mutex mutex;		/* device_lock() */
 
 	enum shim_dma shim_mode;	/* how the model serves this device */
 	struct iommu_domain *shim_domain;	/* NULL: shim_mode says */
