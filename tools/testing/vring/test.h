@@ -49,6 +49,25 @@ struct test {
 	unsigned int axes;
 };
 
+/*
+ * test_variant - the @nth combination of the axes that a test asks for
+ * @axes: AXIS_* and the like
+ * @packed: which layout
+ * @nth: from 0 on
+ * @v: what to run
+ *
+ * Returns false if there are no more.
+ */
+bool test_variant(unsigned int axes, bool packed, unsigned int nth, struct run *v);
+
+/* Make everything new for one variant of a test with these axes. */
+void test_begin(struct run *t, unsigned int axes);
+
+/* Nothing may be left once every request is taken back and every queue gone. */
+void test_end(struct run *t);
+
+const char *test_access_name(enum access access);
+
 /* Features of the device as this variant has them. */
 u64 test_features(const struct run *t);
 

@@ -35,6 +35,7 @@
 #define __printf(a, b)		__attribute__((format(printf, a, b)))
 #define __noreturn		__attribute__((noreturn))
 #define __cold			__attribute__((cold))
+#define __weak			__attribute__((weak))
 #define __counted_by(m)
 #define __read_mostly
 #define __ro_after_init
@@ -730,8 +731,8 @@ struct kernel_param_ops {
 	int (*get)(char *buffer, const struct kernel_param *kp);
 };
 
-/* What the command line does to a parameter of module_param_cb(). */
-int shim_set_bounce_max(const char *val);
+/* What the command line does to a parameter of module_param_cb(), if it is there. */
+int shim_set_bounce_max(const char *val) __weak;
 
 int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsigned int min,
 			  unsigned int max);
