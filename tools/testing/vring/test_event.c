@@ -576,6 +576,22 @@ static void no_notification_is_lost(struct run *t)
 	}
 }
 
+static void polls_of_any_state(struct run *t)
+{
+	unsigned int i;
+
+	test_queue(t);
+	drv_submit(&t->drv, 1, 0, 8);
+	drv_submit(&t->drv, 1, 2, 8);
+	drv_submit(&t->drv, 0, 1, 8);
+	check_eq(drv_dev_serve(&t->drv, 2), 2);
+	for (i = 0; i < t->num; i++) {
+		virtqueue_poll(t->q->vq, i);
+		virtqueue_poll(t->q->vq, i | 0x8000);
+	}
+	check_eq(drv_reap(&t->drv), 2);
+}
+
 const struct test event_tests[] = {
 	{ "a kick notifies a device that wants it", kick_notifies, AXIS_EVENT | AXIS_NUM },
 	{ "a kick does not notify a device that does not want it", kick_is_suppressed,
@@ -613,5 +629,6 @@ const struct test event_tests[] = {
 	  AXIS_EVENT },
 	{ "no notification is lost however device and driver interleave",
 	  no_notification_is_lost, AXIS_EVENT },
+	{ "polling with any state does no harm", polls_of_any_state, AXIS_EVENT },
 	{ 0 }
 };

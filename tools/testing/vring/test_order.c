@@ -162,29 +162,6 @@ static void id_that_is_not_there(struct run *t)
 	check_eq(drv_detach_all(&t->drv), 2);
 }
 
-/* An old id again: a hostile device completes what it likes, and no more. */
-static void batch_twice(struct run *t)
-{
-	struct drv_req *r;
-	unsigned int n = 0;
-
-	in_order_queue(t, &(struct queue_opts){ 0 });
-	drv_submit(&t->drv, 0, 1, 9);
-	drv_submit(&t->drv, 0, 1, 9);
-	dev_forge_used(t->q, 1, 1);
-	dev_forge_used(t->q, 1, 1);
-	while ((r = virtqueue_get_buf(t->q->vq, &(unsigned int){ 0 }))) {
-		r->queued = false;
-		t->drv.queued--;
-		drv_free(&t->drv, r);
-		check(++n <= 2);
-	}
-	kernel_take_messages(SHIM_ERR, "queue broken");
-	t->drv.head = t->drv.tail;
-	drv_detach_all(&t->drv);
-	check_eq(dma_stats(NULL).live_maps, 0);
-}
-
 static void detached_and_used_again(struct run *t)
 {
 	struct drv_req *r[5];
@@ -236,7 +213,6 @@ const struct test order_tests[] = {
 	  AXIS_ALL },
 	{ "in order: an id that is not in flight breaks the queue", id_that_is_not_there,
 	  AXIS_ALL },
-	{ "in order: what is used twice comes back once", batch_twice, AXIS_ALL },
 	{ "in order: a reset in the middle of a batch starts anew", detached_and_used_again,
 	  AXIS_INDIRECT },
 	{ "in order: contexts come back with their requests", with_contexts, AXIS_EVENT },
