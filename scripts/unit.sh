@@ -4,8 +4,10 @@
 # The ring in userspace (tools/testing/vring): compiled with gcc and clang under
 # the address and undefined-behaviour sanitizers, driven by a model device.
 #
-#	scripts/unit.sh			unit tests; KTAP in build/$BASE/unit/*.ktap; and what
-#					they cover of the ring, see scripts/coverage.py
+#	scripts/unit.sh			unit tests; KTAP in build/$BASE/unit/*.ktap; what they
+#					cover of the ring, see scripts/coverage.py; and the
+#					table of attacks on our ring and on the base's, see
+#					scripts/attacks.py
 #	scripts/unit.sh valgrind	under memcheck, of the variants of each test every
 #					11th, or every EVERY-th
 #	scripts/unit.sh fuzz		libFuzzer for FUZZ_S seconds, 60 by default
@@ -13,8 +15,9 @@
 #					that it begins with: $src/corpus.txt
 #
 # KTREE=/path/to/linux names the tree whose virtio headers are used if not
-# build/$BASE/linux, which is laid out when it is missing.  JOBS is the number of
-# processes; with WORD only the tests with that in their names run.
+# build/$BASE/linux, which is laid out when it is missing, STOCK=/path/to/base the
+# one whose ring is attacked beside ours if not build/$BASE/stock.  JOBS is the
+# number of processes; with WORD only the tests with that in their names run.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -43,6 +46,16 @@ find_tree() {
 		die "$KTREE is no kernel tree; set KTREE=/path/to/linux"
 }
 
+find_stock() {
+	STOCK=${STOCK:-$top/build/$base/stock}
+	if [ "$STOCK" = "$top/build/$base/stock" ] && ! [ -d "$STOCK" ]; then
+		scripts/tree.py stock >&2 || die "no base, see above; or set STOCK"
+	fi
+	[ -f "$STOCK/drivers/virtio/virtio_ring.c" ] ||
+		die "$STOCK has no drivers/virtio/virtio_ring.c; set STOCK=/path/to/base"
+	export STOCK
+}
+
 need() {
 	command -v "$1" >/dev/null || die "no $1 on this machine; run: apt-get install $2"
 }
@@ -67,24 +80,47 @@ build_covered() {
 		INSTRUMENT="-fprofile-instr-generate -fcoverage-mapping"
 }
 
-# run_unit NAME: exit status of the tests, KTAP and stderr in files.
-run_unit() {
-	rm -rf "$out/$1.ktap" "$out/$1.profile"
-	case $1 in
-	covered)	build_covered all || return 1 ;;
-	valgrind)	build valgrind gcc all SANITIZE= CFLAGS="-O1 -g -DTIMEOUT=2000" ||
-				return 1 ;;
-	*)		build "$1" "$1" all || return 1 ;;
-	esac
-	set -- "$1" "$out/$1/unit"
-	if [ "$1" = valgrind ]; then
-		set -- "$1" valgrind -q --error-exitcode=9 --leak-check=full \
-			--errors-for-leak-kinds=definite "$2" -e "${EVERY:-11}"
-	fi
-	name=$1
+# run NAME COMMAND...: exit status of the tests, KTAP and stderr in files.  WORD
+# may be in no name of one of the programs.
+run() {
+	result=$1
 	shift
-	LLVM_PROFILE_FILE=$out/$name.profile/%m.profraw "$@" ${WORD:+"$WORD"} \
-		>"$out/$name.ktap" 2>"$out/$name.stderr"
+	"$@" ${WORD:+"$WORD"} >"$out/$result.ktap" 2>"$out/$result.stderr" && return
+	grep -q '^1\.\.0$' "$out/$result.ktap" || return
+	: >"$out/$result.stderr"
+}
+
+# The results that a name stands for.
+results_of() {
+	case $1 in
+	covered | valgrind) echo "$1" ;;
+	*) echo "$1 $1-attacks" ;;
+	esac
+}
+
+run_unit() {
+	for result in $(results_of "$1"); do
+		rm -f "$out/$result.ktap"
+	done
+	case $1 in
+	covered)
+		rm -rf "$out/covered.profile"
+		build_covered all || return
+		LLVM_PROFILE_FILE=$out/covered.profile/%m.profraw run covered "$out/covered/unit"
+		;;
+	valgrind)
+		build valgrind gcc all SANITIZE= CFLAGS="-O1 -g -DTIMEOUT=2000" || return
+		run valgrind valgrind -q --error-exitcode=9 --leak-check=full \
+			--errors-for-leak-kinds=definite "$out/valgrind/unit" -e "${EVERY:-11}"
+		;;
+	*)
+		build "$1" "$1" all attacks || return
+		status=0
+		run "$1" "$out/$1/unit" || status=1
+		run "$1-attacks" "$out/$1/attacks" || status=1
+		return "$status"
+		;;
+	esac
 }
 
 count() {
@@ -94,6 +130,7 @@ count() {
 # unit NAME...: compilers; covered; valgrind.
 unit() {
 	find_tree
+	find_stock
 	mkdir -p "$out"
 	echo "unit: the ring in userspace, $*"
 
@@ -108,26 +145,32 @@ unit() {
 		wait "$pid" || bad=1
 	done
 
+	results=
+	for name; do
+		results="$results $(results_of "$name")"
+	done
 	pass=0
 	fail=0
-	printf '%-10s %8s %8s\n' "" passed failed
-	for name; do
+	printf '%-14s %8s %8s\n' "" passed failed
+	for name in $results; do
 		ktap=$out/$name.ktap
 		if ! [ -f "$ktap" ]; then
-			printf '%-10s %8s %8s\n' "$name" - "no build"
+			printf '%-14s %8s %8s\n' "$name" - "no build"
 			fail=$((fail + 1))
 			continue
 		fi
 		p=$(count 'ok ' "$ktap")
 		f=$(count 'not ok ' "$ktap")
 		plan=$(sed -n 's/^1\.\.//p' "$ktap")
+		[ "$plan" != 0 ] || [ -z "${WORD-}" ] || continue
 		# A run that stopped early has failed whatever it reported.
 		[ "$((p + f))" = "${plan:-0}" ] && [ "$plan" != 0 ] || f=$((f + 1))
-		printf '%-10s %8d %8d\n' "$name" "$p" "$f"
+		printf '%-14s %8d %8d\n' "$name" "$p" "$f"
 		pass=$((pass + p))
 		fail=$((fail + f))
 	done
-	for name; do
+	[ "$((pass + fail))" != 0 ] || die "no test has \"$WORD\" in its name"
+	for name in $results; do
 		[ -f "$out/$name.ktap" ] || continue
 		grep -E -B 1 '^not ok ' "$out/$name.ktap" | grep -E '^(# |not ok )' |
 			sed "s|^|$name: |; s|$top/||g" || :
@@ -136,6 +179,11 @@ unit() {
 		fi
 		[ "$name" != covered ] || coverage
 	done
+	# One table will do: the compilers agree on what hurts.
+	attacks=$out/gcc-attacks.ktap
+	if [ "$1" = gcc ] && [ -s "$attacks" ] && ! grep -q '^1\.\.0$' "$attacks"; then
+		scripts/attacks.py "$attacks" || bad=1
+	fi
 	[ "$bad" = 0 ] || [ "$fail" != 0 ] || fail=1
 	echo "$pass passed, $fail failed, 0 skipped"
 	[ "$fail" = 0 ]

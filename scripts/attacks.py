@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""usage: attacks.py KTAP
+
+The table of what a device can do to the base's ring and to ours, from what
+tools/testing/vring/attacks.c reported in the file KTAP: printed, and written to
+attacks.txt and attacks.json in build/BASE/unit."""
+
+import collections
+import contextlib
+import io
+import os
+import re
+import sys
+
+sys.dont_write_bytecode = True
+
+from lib import report                                           # noqa: E402
+
+UNIT = os.path.join(report.BUILD, "unit")
+RESULT = re.compile(r"^(not )?ok \d+ (split|packed): (.*)$")
+OUTCOME = re.compile(r"^# (ours|stock) \| (harm|-) \| (.*) \| (.*) \| (.*)$")
+
+Outcome = collections.namedtuple("Outcome", "what harm access tables")
+
+
+class Attack:
+    """One attack on either layout, and what came of it."""
+
+    def __init__(self, name, layout, ok, outcomes):
+        self.name, self.layout, self.ok = name, layout, ok
+        self.ours, self.stock = outcomes["ours"], outcomes["stock"]
+
+    def same(self, other):
+        """Whether a row does for both."""
+        return (self.name, self.ok, self.ours, self.stock) == (
+            other.name, other.ok, other.ours, other.stock)
+
+    def as_dict(self):
+        """What goes into the JSON."""
+        return {"attack": self.name, "layout": self.layout, "ok": self.ok,
+                "ours": [o._asdict() for o in self.ours],
+                "stock": [o._asdict() for o in self.stock]}
+
+
+def read(path):
+    """The attacks that are reported in a file."""
+    attacks, outcomes, plan = [], {"ours": [], "stock": []}, None
+    try:
+        with open(path, encoding="utf-8") as ktap:
+            lines = ktap.read().splitlines()
+    except OSError as error:
+        raise report.Failure("cannot read %s: %s; run scripts/unit.sh"
+                             % (path, error.strerror)) from error
+    for line in lines:
+        outcome, result = OUTCOME.match(line), RESULT.match(line)
+        if line.startswith("1.."):
+            plan = int(line[3:])
+        elif outcome:
+            ring, harm, what, access, tables = outcome.groups()
+            outcomes[ring].append(Outcome(what, harm == "harm",
+                                          access.split("; ") if access != "-" else [],
+                                          tables.replace("-", "")))
+        elif result:
+            attacks.append(Attack(result.group(3), result.group(2), not result.group(1),
+                                  outcomes))
+            outcomes = {"ours": [], "stock": []}
+    if not attacks or len(attacks) != plan:
+        raise report.Failure("%s reports %d of %s attacks: see its .stderr" % (
+            path, len(attacks), plan))
+    return attacks
+
+
+def describe(outcome):
+    """An outcome, and where it came about if not everywhere."""
+    where = outcome.access + ([outcome.tables] if outcome.tables else [])
+    return outcome.what + (" (%s)" % ", ".join(where) if where else "")
+
+
+def cells(attack):
+    """Pairs of an outcome with stock and one with ours, of one attack."""
+    for i in range(max(len(attack.stock), len(attack.ours))):
+        yield [side[i] if i < len(side) else None for side in (attack.stock, attack.ours)]
+
+
+def rows_of(attacks):
+    """Rows of the table and the colours in it; one for both layouts if they agree."""
+    rows, colours, done = [], {}, []
+    for attack in attacks:
+        twin = next((a for a in attacks if a is not attack and attack.same(a)), None)
+        if twin in done:
+            continue
+        done.append(attack)
+        name = attack.name if twin else "%s: %s" % (attack.layout, attack.name)
+        for pair in cells(attack):
+            for column, outcome in enumerate(pair, 1):
+                if outcome:
+                    colours[len(rows), column] = "red" if outcome.harm else "green"
+            rows.append([name] + [describe(o) if o else "" for o in pair])
+            name = ""
+    return rows, colours
+
+
+def table(attacks):
+    """Lines of the table, and a last one that sums it up."""
+    rows, colours = rows_of(attacks)
+    lines = report.format_table(["attack", "stock", "ours"], rows, colours)
+    harmed = {ring: sum(any(o.harm for o in getattr(attack, ring)) for attack in attacks)
+              for ring in ("stock", "ours")}
+    lines.append("%d attacks: %d hurt stock, %d ours" % (
+        len(attacks), harmed["stock"], harmed["ours"]))
+    return lines
+
+
+def main():
+    """The table of one report."""
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    attacks = read(sys.argv[1])
+    report.write_json(os.path.join(UNIT, "attacks.json"), [a.as_dict() for a in attacks])
+    with contextlib.redirect_stdout(io.StringIO()):
+        plain = table(attacks)
+    with open(os.path.join(UNIT, "attacks.txt"), "w", encoding="utf-8") as out:
+        out.write("\n".join(plain) + "\n")
+    for line in table(attacks):
+        report.say(line)
+    return 0
+
+
+if __name__ == "__main__":
+    report.main_guard(main)
