@@ -48,6 +48,8 @@ class Boot:
     full: bool
     timeout: int
     tests: tuple = ("dma_access.sh",)       # if not full
+    devices: object = None                  # if not those of full or of the policies
+    expected: tuple = ()                    # of what would be a splat, see Guest
 
 
 def cases():
@@ -86,6 +88,14 @@ def boots(quick, everything):
         add("debug-access", "debug", "intel", "default", False, 600)
         add("debug-access-strict", "debug", "intel", "strict", False, 600)
         add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
+    add("swiotlb-dry", "ours", "intel", "default", False, 300, "swiotlb=512,force")
+    plan[-1].tests = ("swiotlb_dry",)
+    plan[-1].devices = [Device("blk", "vtblk0", access=True),
+                        Device("blk", "vtblk1", access=True, packed=True),
+                        Device("blk", "vtblk2"),
+                        Device("blk", "vtblk3", mode="legacy"),
+                        Device("scsi", "vtscsi0", access=True)]
+    plan[-1].expected = (r"swiotlb buffer is full \(sz: \d+ bytes\)",)
     add("ours", "ours", "intel", "default", True, 600)
     add("ours-strict", "ours", "intel", "strict", True, 600)
     for iommu in VIOMMUS:
@@ -149,7 +159,8 @@ def nic_pair(number, first, second):
 
 
 def guest_for(boot, progress):
-    machine = Machine(boot.iommu, all_devices() if boot.full else policy_devices(boot.iommu))
+    machine = Machine(boot.iommu, boot.devices or (
+        all_devices() if boot.full else policy_devices(boot.iommu)))
     append = "log_buf_len=1M vtest.iommu=%s vtest.case=%s" % (boot.iommu, boot.case)
     if boot.kernel == "debug":
         # While the base finds out what the CPU can do, it takes the CPU for one
@@ -163,7 +174,8 @@ def guest_for(boot, progress):
     return guest_vm.Guest(
         "selftest-" + boot.name, guest_vm.kernel_image(boot.kernel),
         guest_vm.initramfs(boot.kernel if boot.kernel in ("modular", "kcsan") else "plain"),
-        machine, append + " " + boot.append, command, boot.timeout, progress=progress)
+        machine, append + " " + boot.append, command, boot.timeout, progress=progress,
+        expected=boot.expected)
 
 
 def judge(result):

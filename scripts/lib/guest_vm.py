@@ -419,10 +419,12 @@ def roomy(sock):
 class Guest:
     """One boot of one guest that runs one command.  serve: what the guest may
     ask for beyond what every guest may, words with functions of the rest of the
-    request that return an answer."""
+    request that return an answer.  expected: patterns of what would be splats, see
+    guest_log.find_splats()."""
 
     def __init__(self, name, kernel, initrd, machine, append="", command=("true",),
-                 timeout=120, trace=(), progress=None, expect_exit=0, serve=None):
+                 timeout=120, trace=(), progress=None, expect_exit=0, serve=None,
+                 expected=()):
         self.name = name
         self.kernel = kernel
         self.initrd = initrd
@@ -434,6 +436,7 @@ class Guest:
         self.progress = progress
         self.expect_exit = expect_exit
         self.serve = serve or {}
+        self.expected = expected
         self._begin()
 
     def _begin(self):
@@ -845,7 +848,7 @@ class Guest:
             complaints = [line.strip() for line in lines if line.strip()]
         if timed_out:   # what it says about being ended is our own doing
             complaints = [c for c in complaints if "terminating on signal" not in c]
-        splats = guest_log.find_splats(result.kernel)
+        splats = guest_log.find_splats(result.kernel, self.expected)
         for line in complaints:
             self.log.write("QEMU: %s\n" % line)
         if result.exit_code is None and not timed_out:
