@@ -37,6 +37,10 @@ ELSEWHERE = {
 }
 QUICK = ("default", "on", "net_pci_on", "malformed")
 
+# What a hostile back end gets the kernel to say, which its tests count.
+HOSTILE = (r"virtio_(blk|net) virtio\d+: (req|input|output)\.0: queue broken: [^:]+$",
+           r"I/O error, dev vd[a-z]+, sector \d+ op 0x0:\(READ\) flags 0x\w+ phys_seg \d+ prio")
+
 
 @dataclass
 class Boot:
@@ -87,6 +91,10 @@ def boots(quick, everything):
     if not quick:
         add("debug-access", "debug", "intel", "default", False, 600)
         add("debug-access-strict", "debug", "intel", "strict", False, 600)
+        add("debug-vduse", "debug", "intel", "default", False, 900)
+        plan[-1].tests = ("vduse_blk", "vduse_net")
+        plan[-1].devices = [Device("rng", "vtrng0", access=True)]
+        plan[-1].expected = HOSTILE
         add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
     add("swiotlb-dry", "ours", "intel", "default", False, 300, "swiotlb=512,force")
     plan[-1].tests = ("swiotlb_dry",)

@@ -37,6 +37,7 @@ SPLATS = [re.compile(p) for p in (
     r"fault from EP \d+",
     r"virtio.*(bad ring|is not a head|id \d+ out of range|out of bounds)",
     r"virtqueue.*(broken|corrupt)",
+    r"virtio.*queue broken: ",
     r"I/O error, dev|Buffer I/O error",
     r"NETDEV WATCHDOG|transmit queue \d+ timed out",
     r"unregister_netdevice: waiting",

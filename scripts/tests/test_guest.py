@@ -13,6 +13,7 @@ from unittest import mock
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import selftest                                                  # noqa: E402
 from lib import guest_expect, guest_log, guest_vm, report        # noqa: E402
 from lib.guest_expect import Expect                              # noqa: E402
 from lib.guest_log import parse_ktap                             # noqa: E402
@@ -129,6 +130,7 @@ class Splats(unittest.TestCase):
                 "[    1.0] AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x1 address=0x2 flags=0]",
                 "[    1.0] virtio_iommu virtio0: page fault from EP 16 at 0x1000 [R]",
                 "[    1.0] virtio_blk virtio1: id 5 out of range",
+                "[    1.0] virtio_net virtio1: input.0: queue broken: used id 5 is not in flight",
                 "[    1.0] UBSAN: array-index-out-of-bounds in x.c:1:1",
                 "[    1.0] I/O error, dev vda, sector 0 op 0x0:(READ)",
                 "[    1.0] BUG: sleeping function called from invalid context at x.c:1",
@@ -151,6 +153,15 @@ class Splats(unittest.TestCase):
         ):
             with self.subTest(line=line):
                 self.assertFalse(guest_log.is_splat(line))
+
+    def test_what_a_test_brings_about(self):
+        lines = ["[    1.0] virtio_net virtio1: input.0: queue broken: used id 5 out of range",
+                 "[    1.0] I/O error, dev vda, sector 0 op 0x0:(READ) flags 0x800 phys_seg 1 prio",
+                 "[    1.0] I/O error, dev vda, sector 0 op 0x1:(WRITE) flags 0x800 phys_seg 1 prio",
+                 "[    1.0] virtio_net virtio1: BUG: KASAN: queue broken: used id 5 out of range",
+                 "[    1.0] BUG: KASAN: use-after-free in virtqueue_get_buf"]
+        self.assertEqual(guest_log.find_splats(lines), lines)
+        self.assertEqual(guest_log.find_splats(lines, selftest.HOSTILE), lines[2:])
 
 
 ROW = ("vdma-row: dev=virtio3 pci=0000:00:05.0 driver=virtio_blk"

@@ -257,6 +257,14 @@ unsigned int vt_scale(unsigned int n)
 	return n ? n : 1;
 }
 
+void vt_seed(__u64 *seed)
+{
+	char value[32];
+
+	if (vt_param("vtest.seed", value, sizeof(value)))
+		*seed = strtoull(value, NULL, 0);
+}
+
 double vt_now(void)
 {
 	struct timespec ts;

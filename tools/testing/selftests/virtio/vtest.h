@@ -62,6 +62,8 @@ int vt_hostcheck_seed(const char *name, __u64 pos, size_t len,
 
 /* vtest.scale= percent of n, at least 1. */
 unsigned int vt_scale(unsigned int n);
+/* *seed becomes vtest.seed=, if that was given. */
+void vt_seed(__u64 *seed);
 double vt_now(void);
 
 /* First line of a small file without its newline; -1 if it cannot be read. */

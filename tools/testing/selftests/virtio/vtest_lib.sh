@@ -16,6 +16,8 @@
 #				that bypass the vIOMMU ("0000:20:" for all of a
 #				pxb-pcie,bus_nr=32,bypass_iommu=on)
 #	vtest.scale=PERCENT	amount of data and repetitions, 100 if not given
+#	vtest.seed=NUMBER	what a random test starts from, to repeat one that
+#				failed; it prints what it took
 #
 #   Without vtest.case, dma_access.sh skips; no other test needs any of these.
 #   The console must show level 5 messages: do not boot with "quiet".  Give
