@@ -91,6 +91,9 @@ def boots(quick, everything):
     if not quick:
         add("debug-access", "debug", "intel", "default", False, 600)
         add("debug-access-strict", "debug", "intel", "strict", False, 600)
+        add("debug-access-none", "debug", "none", "default", False, 600)
+        for boot in plan[-3:]:
+            boot.devices = usual_devices()
         add("debug-vduse", "debug", "intel", "default", False, 900)
         plan[-1].tests = ("vduse_blk", "vduse_net")
         plan[-1].devices = [Device("rng", "vtrng0", access=True)]
@@ -141,9 +144,9 @@ def all_devices():
     ]
 
 
-def policy_devices(iommu):
+def usual_devices():
     """One or two of each type, for the tests of where DMA goes."""
-    devices = [
+    return [
         Device("blk", "vtblk0", access=True),
         Device("blk", "vtblk1", mode="legacy"),
         Device("blk", "vtblk2", access=True, packed=True, slot=5),
@@ -153,10 +156,16 @@ def policy_devices(iommu):
         Device("rng", "vtrng1", slot=6, function=1),
         Device("balloon", "vtballoon0"),
     ]
-    if iommu in ("intel", "intel-caching"):
-        devices += [Device("blk", "vtblk3", access=True, bus="bypass"),
-                    Device("blk", "vtblk4", bus="bypass")]
-    return devices
+
+
+def policy_devices(iommu):
+    """These, and two behind a bus that bypasses the IOMMU where QEMU has it.  Not
+    for the kernel with every checker: ACPI takes two minutes there to give up on
+    the interrupts of that bus, whose devices use none of these."""
+    if iommu not in ("intel", "intel-caching"):
+        return usual_devices()
+    return usual_devices() + [Device("blk", "vtblk3", access=True, bus="bypass"),
+                              Device("blk", "vtblk4", bus="bypass")]
 
 
 def nic_pair(number, first, second):
