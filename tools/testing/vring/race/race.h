@@ -25,7 +25,7 @@
 #define RACE_MAX_SEGS	4
 #define RACE_NUM	16	/* descriptors of a queue */
 #define RACE_NUM_LESS	8	/* and after a resize */
-#define RACE_PATIENCE	(30 * HZ)	/* for what cannot be missed */
+#define RACE_PATIENCE	(20 * HZ)	/* for what cannot be missed */
 
 /* First in the first device-readable buffer of a request. */
 struct race_header {
@@ -131,6 +131,11 @@ struct race_queue {
 static inline bool race_has(const struct race_queue *q, unsigned int bit)
 {
 	return q->vdev->features & BIT_ULL(bit);
+}
+
+static inline bool race_failed(const struct race_queue *q)
+{
+	return atomic_read(&q->failed);
 }
 
 __printf(2, 3)

@@ -253,6 +253,27 @@ static bool complete_one(struct race_queue *q, const struct chain *c)
 	return true;
 }
 
+/*
+ * A device that sleeps until it is notified sees no request before it is all
+ * there.  Every other time look for as long as a watched access takes.
+ */
+static bool available(const struct race_queue *q)
+{
+	ktime_t until;
+
+	if (layout(q, available, q))
+		return true;
+	if (q->seen & 1)
+		return false;
+	until = ktime_add_us(ktime_get(), 500);
+	do {
+		cpu_relax();
+		if (layout(q, available, q))
+			return true;
+	} while (ktime_before(ktime_get(), until));
+	return false;
+}
+
 /* Returns whether there was something to do. */
 static bool work(struct race_queue *q, bool *interrupt)
 {
@@ -260,7 +281,7 @@ static bool work(struct race_queue *q, bool *interrupt)
 	int n = 0;
 
 	layout(q, want_notification, q, false);
-	while (n < BATCH && layout(q, available, q)) {
+	while (n < BATCH && available(q)) {
 		/* What is available before what it is; pairs with virtio_wmb(). */
 		virt_rmb();
 		memset(&c[n], 0, sizeof(c[n]));

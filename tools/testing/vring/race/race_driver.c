@@ -226,13 +226,19 @@ int race_driver(void *data)
 		int events;
 		bool idle;
 
+		/* What is wrong already can only get worse. */
+		if (race_failed(q)) {
+			schedule_timeout_interruptible(1);
+			continue;
+		}
+
 		down_read(&q->quiesce);
 		events = atomic_read(&q->events);
 		idle = step(q, round);
 		up_read(&q->quiesce);
 		cond_resched();
 		if (idle && !wait_event_timeout(q->wq, atomic_read(&q->events) != events ||
-						kthread_should_stop(),
+						race_failed(q) || kthread_should_stop(),
 						q->lossy ? 1 : RACE_PATIENCE) &&
 		    !q->lossy)
 			race_fail(q, "a driver was not interrupted");
@@ -260,6 +266,8 @@ void race_finish(struct race_queue *q)
 		spin_unlock_irq(&q->lock);
 		if (!left)
 			break;
+		if (race_failed(q))
+			return;
 		if (time_after(jiffies, end)) {
 			race_fail(q, "%u requests did not come back", left);
 			return;

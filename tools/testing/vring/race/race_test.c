@@ -48,6 +48,8 @@ void race_fail(struct race_queue *q, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(q->error, sizeof(q->error), fmt, args);
 	va_end(args);
+	wake_up(&q->wq);
+	wake_up(&q->bell);
 }
 
 /* -- threads ------------------------------------------------------------------ */
@@ -204,7 +206,7 @@ static void reset(struct kunit *test, bool resize)
 	begin_traffic(test, &race);
 	start(test, &race.threads[OTHER_0], reader, race.q, 0);
 	until = deadline();
-	for (round = 0; time_before(jiffies, until); round++) {
+	for (round = 0; time_before(jiffies, until) && !race_failed(race.q); round++) {
 		struct race_queue *q = race.q;
 		u32 num = virtqueue_get_vring_size(q->vq);
 		int err;
