@@ -499,6 +499,33 @@ static void foreign_memory(struct run *t)
 	free_pages_exact(mem, size);
 }
 
+/* With ACCESS_PLATFORM it is the platform that knows how to reach it. */
+static void foreign_memory_is_mapped(struct run *t)
+{
+	u8 *mem = alloc_pages_exact(2 * PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);
+	struct queue_opts o = { .num = 16 };
+	static struct dev_req r;
+	struct scatterlist sg;
+	unsigned int len;
+
+	t->access = DIRECT;
+	test_device(t, test_features(t));
+	o.pages = dma_alloc_coherent(&t->dev.parent, PAGE_SIZE, &o.pages_addr, GFP_KERNEL);
+	shim_foreign = mem;
+	shim_foreign_size = 2 * PAGE_SIZE;
+	test_queue_opts(t, &o);
+	sg_init_one(&sg, mem + 100, 100);
+	check_eq(virtqueue_add_inbuf(t->q->vq, &sg, 1, mem, GFP_KERNEL), 0);
+	check_eq(dma_stats(&t->dev.parent).maps, 1);
+	check(dev_take(t->q, &r));
+	dev_complete(t->q, &r, 0);
+	check(virtqueue_get_buf(t->q->vq, &len) == mem);
+	dev_delete_queue(t->q);
+	t->q = NULL;
+	dma_free_coherent(&t->dev.parent, PAGE_SIZE, o.pages, o.pages_addr);
+	free_pages_exact(mem, 2 * PAGE_SIZE);
+}
+
 static void deleted_with_requests(struct run *t)
 {
 	static struct served s;
@@ -554,6 +581,8 @@ const struct test create_tests[] = {
 	{ "a buffer beyond the mask cannot be added", buffer_beyond_the_mask, 0 },
 	{ "a device that takes physical addresses takes all of them", buffer_anywhere, 0 },
 	{ "a remote processor's memory is used unmapped", foreign_memory, ONLY_SPLIT },
+	{ "a remote processor's memory is mapped with ACCESS_PLATFORM",
+	  foreign_memory_is_mapped, ONLY_SPLIT },
 	{ "deleting a queue unmaps what was forgotten and touches no buffer",
 	  deleted_with_requests, AXIS_ALL },
 	{ "a parent without DMA masks does for physical addresses", parent_without_masks, 0 },
