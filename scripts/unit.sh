@@ -109,7 +109,8 @@ run_unit() {
 		LLVM_PROFILE_FILE=$out/covered.profile/%m.profraw run covered "$out/covered/unit"
 		;;
 	valgrind)
-		build valgrind gcc all SANITIZE= CFLAGS="-O1 -g -DTIMEOUT=2000" || return
+		build valgrind gcc all SANITIZE= CFLAGS="-O1 -g -DTIMEOUT=2000 -DMEMCHECK" ||
+			return
 		run valgrind valgrind -q --error-exitcode=9 --leak-check=full \
 			--errors-for-leak-kinds=definite "$out/valgrind/unit" -e "${EVERY:-11}"
 		;;

@@ -7,6 +7,13 @@
 
 #include "harness.h"
 
+/* memcheck is to see what of new memory is read before it is written. */
+#ifdef MEMCHECK
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_MAKE_MEM_UNDEFINED(p, size)	do { } while (0)
+#endif
+
 #define MESSAGES	64
 #define TRACES		16
 
@@ -113,6 +120,8 @@ void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int lin
 	if (!p)
 		fail("the harness itself is out of memory");
 	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, size);
+	if (!(gfp & __GFP_ZERO))
+		VALGRIND_MAKE_MEM_UNDEFINED(p, size);
 	k.live++;
 	k.allocs++;
 	return p;
@@ -144,6 +153,8 @@ struct page *shim_alloc_page(gfp_t gfp)
 	if (!p || !k.page)
 		fail("the harness itself is out of memory");
 	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, PAGE_SIZE);
+	if (!(gfp & __GFP_ZERO))
+		VALGRIND_MAKE_MEM_UNDEFINED(p, PAGE_SIZE);
 	k.page[k.pages++] = p;
 	k.allocs++;
 	return p;
