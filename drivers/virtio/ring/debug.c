@@ -15,6 +15,7 @@ static void virtqueues_show_one(struct seq_file *s,
 {
 	/* Counters that move on while they are read are as good as any. */
 	const struct vring_stats stats = data_race(vq->stats);
+	/* So is this one, which the driver's side keeps below the size. */
 	unsigned int num_free = data_race(vq->vq.num_free);
 	const char *name = vq->vq.name;
 
