@@ -7,11 +7,8 @@
 
 #include "harness.h"
 
-/* memcheck is to see what of new memory is read before it is written. */
 #ifdef MEMCHECK
 #include <valgrind/memcheck.h>
-#else
-#define VALGRIND_MAKE_MEM_UNDEFINED(p, size)	do { } while (0)
 #endif
 
 #define MESSAGES	64
@@ -104,6 +101,14 @@ void kernel_out_of_memory(bool out)
 
 /* ---- memory ---- */
 
+/* For memcheck, to which a pattern is as good as any value. */
+static void not_written_yet(const void *p, size_t size)
+{
+#ifdef MEMCHECK
+	VALGRIND_MAKE_MEM_UNDEFINED(p, size);
+#endif
+}
+
 void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int line)
 {
 	void *p;
@@ -121,7 +126,7 @@ void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int lin
 		fail("the harness itself is out of memory");
 	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, size);
 	if (!(gfp & __GFP_ZERO))
-		VALGRIND_MAKE_MEM_UNDEFINED(p, size);
+		not_written_yet(p, size);
 	k.live++;
 	k.allocs++;
 	return p;
@@ -154,7 +159,7 @@ struct page *shim_alloc_page(gfp_t gfp)
 		fail("the harness itself is out of memory");
 	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, PAGE_SIZE);
 	if (!(gfp & __GFP_ZERO))
-		VALGRIND_MAKE_MEM_UNDEFINED(p, PAGE_SIZE);
+		not_written_yet(p, PAGE_SIZE);
 	k.page[k.pages++] = p;
 	k.allocs++;
 	return p;
@@ -441,4 +446,10 @@ const char *shim_debugfs_read(const char *name, const struct dentry *parent)
 	file.seq.len = 0;
 	check_eq(file.fops->show(&file.seq, NULL), 0);
 	return file.seq.text;
+}
+
+/* A ring without the parameter takes any value for it, as a kernel's does. */
+int __weak shim_set_bounce_max(const char *val)
+{
+	return 0;
 }

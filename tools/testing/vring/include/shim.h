@@ -731,8 +731,8 @@ struct kernel_param_ops {
 	int (*get)(char *buffer, const struct kernel_param *kp);
 };
 
-/* What the command line does to a parameter of module_param_cb(), if it is there. */
-int shim_set_bounce_max(const char *val) __weak;
+/* What the command line does to a parameter of module_param_cb(). */
+int shim_set_bounce_max(const char *val);
 
 int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsigned int min,
 			  unsigned int max);
