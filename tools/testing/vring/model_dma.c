@@ -110,6 +110,9 @@ static bool is_counted(const struct mapping *m)
 	return m->kind != KIND_COHERENT && !m->cell && !m->nth;
 }
 
+/* Bytes of the longest mapping that was optional so far. */
+static size_t longest_optional;
+
 /*
  * Memory that is mapped again that way was done with, if nobody had to say so.
  * What has become the ring's own was, whatever it was mapped for.
@@ -117,9 +120,11 @@ static bool is_counted(const struct mapping *m)
 static void forget_optional(const struct mapping *m)
 {
 	bool own = m->cell || m->kind == KIND_COHERENT;
-	size_t i;
+	phys_addr_t phys = shim_virt_to_phys(m->cpu);
+	size_t i = upper_bound(phys + m->size - 1);
 
-	for (i = used; i--; )
+	/* Undoing does nothing where DMA addresses are physical ones. */
+	while (i-- && table[i].addr + longest_optional > phys)
 		if (table[i].optional && table[i].dev == m->dev &&
 		    (own || table[i].dir == m->dir) &&
 		    table[i].cpu < m->cpu + m->size && m->cpu < table[i].cpu + table[i].size)
@@ -136,9 +141,12 @@ static struct mapping *record(struct mapping m)
 		if (!table)
 			fail("the harness itself is out of memory");
 	}
-	memmove(&table[at + 1], &table[at], (used - at) * sizeof(*table));
+	/* The sanitizers' memmove() goes byte by byte. */
+	for (i = used++; i > at; i--)
+		table[i] = table[i - 1];
 	table[at] = m;
-	used++;
+	if (m.optional && m.size > longest_optional)
+		longest_optional = m.size;
 
 	for (i = 0; i < ARRAY_SIZE(counted); i++) {
 		if (counted[i].dev && counted[i].dev != m.dev)
@@ -159,8 +167,8 @@ static void forget(struct mapping *m)
 
 	if (m->seen != m->cpu)
 		free(m->seen);
-	used--;
-	memmove(&table[at], &table[at + 1], (used - at) * sizeof(*table));
+	for (used--; at < used; at++)
+		table[at] = table[at + 1];
 }
 
 /* The newest mapping of @dev that starts at @addr, for that direction if there is one. */
