@@ -17,7 +17,8 @@
 # KTREE=/path/to/linux names the tree whose virtio headers are used if not
 # build/$BASE/linux, which is laid out when it is missing, STOCK=/path/to/base the
 # one whose ring is attacked beside ours if not build/$BASE/stock.  JOBS is the
-# number of processes; with WORD only the tests with that in their names run.
+# number of processes; COMPILERS is a list; with WORD only the tests with that in
+# their names run.  With one of the last two there is no coverage.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -181,8 +182,8 @@ unit() {
 		[ "$name" != covered ] || coverage
 	done
 	# One table will do: the compilers agree on what hurts.
-	attacks=$out/gcc-attacks.ktap
-	if [ "$1" = gcc ] && [ -s "$attacks" ] && ! grep -q '^1\.\.0$' "$attacks"; then
+	attacks=$out/$1-attacks.ktap
+	if [ "$1" != valgrind ] && [ -s "$attacks" ] && ! grep -q '^1\.\.0$' "$attacks"; then
 		scripts/attacks.py "$attacks" || bad=1
 	fi
 	[ "$bad" = 0 ] || [ "$fail" != 0 ] || fail=1
@@ -279,13 +280,15 @@ corpus() {
 unset MAKEFLAGS MFLAGS
 case $#:${1-} in
 0:)
-	need gcc gcc
-	need clang clang
-	need llvm-cov llvm
+	for cc in ${COMPILERS:-gcc clang}; do
+		need "$cc" "$cc"
+	done
 	# Coverage of some of the tests says nothing.
-	if [ -n "${WORD-}" ]; then
-		unit gcc clang
+	if [ -n "${WORD-}${COMPILERS-}" ]; then
+		# shellcheck disable=SC2086	# a list of words
+		unit ${COMPILERS:-gcc clang}
 	else
+		need llvm-cov llvm
 		unit gcc clang covered
 	fi
 	;;
