@@ -94,12 +94,12 @@ def boots(quick, everything):
         add("debug-access-none", "debug", "none", "default", False, 600)
         for boot in plan[-3:]:
             boot.devices = usual_devices()
-        add("debug-vduse", "debug", "intel", "default", False, 900)
+        add("debug-vduse", "debug", "intel", "default", False, 1200)
         plan[-1].tests = ("vduse_blk", "vduse_net")
         plan[-1].devices = [Device("rng", "vtrng0", access=True)]
         plan[-1].expected = HOSTILE
         add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
-    add("swiotlb-dry", "ours", "intel", "default", False, 300, "swiotlb=512,force")
+    add("swiotlb-dry", "ours", "intel", "default", False, 300, "swiotlb=256,force")
     plan[-1].tests = ("swiotlb_dry",)
     plan[-1].devices = [Device("blk", "vtblk0", access=True),
                         Device("blk", "vtblk1", access=True, packed=True),
@@ -185,7 +185,8 @@ def guest_for(boot, progress):
         machine.cpu = "max,la57=off"
     if any(d.bus == "bypass" for d in machine.devices):
         append += " vtest.bypass=0000:4"
-    command = [RUNNER]
+    # The tests' own limit is for a kernel without all the checkers.
+    command = [RUNNER] + (["-o", str(boot.timeout)] if boot.kernel == "debug" else [])
     for test in boot.tests:
         command += ["-c", "virtio"] if boot.full else ["-t", "virtio:" + test]
     return guest_vm.Guest(

@@ -116,7 +116,7 @@ static void serve(struct vd_dev *unused)
 		any = true;
 	}
 	if ((any && vd_interrupt(&dev, tx)) || (back && vd_interrupt(&dev, rx)))
-		printf("# %s\n", vt_error);
+		vd_complain("an interrupt");
 }
 
 static void hold(void)

@@ -24,8 +24,7 @@
 
 #define CONTROL		"/dev/vduse/control"
 
-/* What goes wrong in the device's own thread; the driver just waits then. */
-static void complain(const char *what)
+void vd_complain(const char *what)
 {
 	printf("# the device: %s: %s\n", what, strerror(errno));
 	fflush(stdout);
@@ -54,7 +53,7 @@ static struct vd_map *map_driver(struct vd_dev *dev, __u64 addr)
 		return NULL;
 	if (addr < dev->bounce_size && dev->own_bounce) {
 		if (own_bounce(dev)) {
-			complain("VDUSE_IOTLB_REG_UMEM");
+			vd_complain("VDUSE_IOTLB_REG_UMEM");
 			return NULL;
 		}
 		*map = (struct vd_map){
@@ -65,14 +64,14 @@ static struct vd_map *map_driver(struct vd_dev *dev, __u64 addr)
 	}
 	fd = ioctl(dev->fd, VDUSE_IOTLB_GET_FD, &entry);
 	if (fd < 0)
-		return NULL;
+		return NULL;	/* not an address that the driver has mapped */
 	map->start = entry.start;
 	map->last = entry.last;
 	map->mem = mmap(NULL, entry.last - entry.start + 1,
 			PROT_READ | PROT_WRITE, MAP_SHARED, fd, entry.offset);
 	close(fd);
 	if (map->mem == MAP_FAILED) {
-		complain("mmap");
+		vd_complain("mmap");
 		return NULL;
 	}
 	dev->maps++;
@@ -153,7 +152,7 @@ static bool set_status(struct vd_dev *dev, __u8 status)
 			ok = !setup_queue(dev, i);
 		dev->ready = ok;
 		if (!ok)
-			complain("queues");
+			vd_complain("queues");
 	}
 	pthread_mutex_unlock(&dev->lock);
 	return ok;
@@ -170,7 +169,7 @@ static void answer(struct vd_dev *dev)
 	if (request.type == VDUSE_SET_STATUS && !set_status(dev, request.s.status))
 		response.result = VDUSE_REQ_RESULT_FAILED;
 	if (write(dev->fd, &response, sizeof(response)) != sizeof(response))
-		complain("answer");
+		vd_complain("answer");
 }
 
 static void *thread(void *arg)

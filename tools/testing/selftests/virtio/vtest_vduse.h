@@ -126,6 +126,8 @@ void vd_push(struct vd_queue *queue, const struct vd_chain *chain, __u32 len);
 /* Return anything at all. */
 void vd_push_raw(struct vd_queue *queue, __u32 id, __u32 len, __u16 slots);
 int vd_interrupt(struct vd_dev *dev, struct vd_queue *queue);
+/* What goes wrong in the device's own thread; the driver just waits then. */
+void vd_complain(const char *what);
 /* New contents of the configuration space, and an interrupt for them. */
 int vd_set_config(struct vd_dev *dev, const void *config);
 
