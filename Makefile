@@ -11,11 +11,13 @@ EXTRA_CONFIG ?=
 APPEND	?=
 QEMU_ARGS ?=
 CONFIG	?=
+ROWS	?=
+SOAK_S	?= 600
 
-export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG
+export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS
 
 .PHONY: help run test tree series refresh apply deb kernel stock-kernel boot \
-	check unit fuzz selftest matrix bench docs clean
+	check unit fuzz selftest matrix life soak bench docs clean
 
 help:		## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*##/  \1\t/p' Makefile | expand -t 18
@@ -79,6 +81,14 @@ selftest:	## kselftests inside the guest
 matrix:		## the table of expectations row by row, stock beside ours
 	@scripts/deps.sh run
 	@scripts/matrix.py
+
+life:		## hot plug, suspend, migration, failing disks under load; ROWS=pattern
+	@scripts/deps.sh life
+	@scripts/life.py
+
+soak:		## all of make life at once, over and over, for SOAK_S=600 seconds
+	@scripts/deps.sh life
+	@scripts/life.py --soak=$(SOAK_S)
 
 bench:		## figures, stock beside ours in one run, with plots
 	@scripts/deps.sh bench

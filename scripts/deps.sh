@@ -3,7 +3,7 @@
 # Check that the host has what a verb of the Makefile needs.  As root on Debian
 # what is missing gets installed; otherwise one line names the command for it.
 #
-# usage: scripts/deps.sh tree|kernel|run|test|check|unit|fuzz|valgrind|bench|docs|deb
+# usage: scripts/deps.sh tree|kernel|run|test|check|unit|fuzz|valgrind|bench|life|docs|deb
 set -eu
 
 # One row a package: the groups that need it, the Debian package, and how to tell
@@ -45,6 +45,8 @@ memory  valgrind             valgrind
 bench   fio                  fio
 bench   gnuplot-nox          gnuplot
 bench   binutils             strip
+life    fio                  fio
+life    ethtool              /usr/sbin/ethtool
 deb     debhelper            dh_listpackages
 deb     dpkg-dev             dpkg-buildpackage
 deb     dwarves              pahole
@@ -65,12 +67,13 @@ groups_of()
 	kernel)	echo tree build ;;
 	run)	echo tree build guest ;;
 	bench)	echo tree build guest bench ;;
+	life)	echo tree build guest life ;;
 	check)	echo tree build check docs ;;
 	docs)	echo tree docs ;;
 	unit)	echo tree unit ;;
 	fuzz)	echo tree unit ;;
 	valgrind) echo tree unit memory ;;
-	test)	echo tree build guest check docs unit ;;
+	test)	echo tree build guest check docs unit life ;;
 	deb)	echo tree build deb ;;
 	*)	usage ;;
 	esac

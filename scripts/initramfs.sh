@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/initramfs.sh [plain|modular|kcsan|bench]
+# usage: scripts/initramfs.sh [plain|modular|kcsan|bench|life]
 # Pack the guest's root file system: busybox, the scripts of scripts/guest, the
 # kernel's own kselftest runner with our tests, and with "modular" the modules
-# of that kernel, with "kcsan" the module that races; or, with "bench", what make
-# bench measures with in place of the tests.  Result: build/BASE/initramfs.cpio.gz,
-# initramfs-modular.cpio.gz, initramfs-kcsan.cpio.gz or initramfs-bench.cpio, the
-# same bytes from the same input.
+# of that kernel, with "kcsan" the module that races; or, with "bench" and "life",
+# what make bench measures with and what make life loads the guest with, in place
+# of the tests.  Result: build/BASE/initramfs.cpio.gz, initramfs-modular.cpio.gz,
+# initramfs-kcsan.cpio.gz, initramfs-bench.cpio or initramfs-life.cpio, the same
+# bytes from the same input.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,7 @@ case $flavour in
 plain)		image=$out/initramfs.cpio.gz ;;
 modular|kcsan)	image=$out/initramfs-$flavour.cpio.gz ;;
 # Not compressed: it is large, and a guest is slow to unpack it.
-bench)		image=$out/initramfs-bench.cpio ;;
+bench|life)	image=$out/initramfs-$flavour.cpio ;;
 *)		sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
 esac
 
@@ -59,8 +60,34 @@ program vfio-isolated
 echo root:x:0:0:root:/:/bin/sh >"$root/etc/passwd"
 echo root:x:0: >"$root/etc/group"
 
+# host_program NAME: one of this machine's, with all the libraries it asks for.
+host_program()
+{
+	path=$(PATH=$PATH:/usr/sbin command -v "$1") || die "$1 is missing: apt-get install $1"
+	cp -L "$path" "$root/usr/bin/$1"
+	mkdir -p "$root/lib64"
+	ldd "$path" | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// { print $1 }' |
+		while read -r library; do
+			mkdir -p "$root/${library%/*}"
+			cp -L "$library" "$root$library"
+		done
+}
+
+# fio, whose jobs are threads here, and what it wants of the kernel for nothing.
+pack_fio()
+{
+	host_program fio
+	gcc -shared -fPIC -O2 -Wall -Werror -o "$root/usr/lib/fio-shm.so" \
+		scripts/guest/fio-shm.c || die "scripts/guest/fio-shm.c does not build"
+}
+
 # The tests, built and installed by the kernel's own rules.
-if [ "$flavour" != bench ] && [ -d "$tree/tools/testing/selftests/virtio" ]; then
+tests=tools/testing/selftests/virtio
+case $flavour in
+bench|life)	kselftest=no ;;
+*)		[ -d "$tree/$tests" ] && kselftest=yes || kselftest=no ;;
+esac
+if [ "$kselftest" = yes ]; then
 	log=$out/logs/build-selftests.log
 	objects=$out/selftests
 	make -s -C "$tree/tools/testing/selftests" TARGETS=virtio O="$objects" \
@@ -93,26 +120,26 @@ if [ "$flavour" = modular ]; then
 fi
 
 if [ "$flavour" = bench ]; then
-	tests=tools/testing/selftests/virtio
 	cp scripts/guest/bench "$root/usr/bin/"
 	program blk-load
 	program net-bench -I$tests $tests/vtest.c $tests/vtest_net.c
-	mkdir "$root/usr/lib/bench" "$root/lib64"
+	mkdir "$root/usr/lib/bench"
 	for kernel in ours stock; do
 		module=$out/bench/vring_bench-$kernel.ko
 		[ -e "$module" ] || die "$module is missing: run scripts/module.sh bench $kernel"
 		cp "$module" "$root/usr/lib/bench/"
 	done
-	# fio comes as the distribution has it, with all the libraries it asks for.
-	fio=$(command -v fio) || die "fio is missing: apt-get install fio"
-	cp -L "$fio" "$root/usr/bin/fio"
-	ldd "$fio" | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// { print $1 }' |
-		while read -r library; do
-			mkdir -p "$root/${library%/*}"
-			cp -L "$library" "$root$library"
-		done
-	gcc -shared -fPIC -O2 -Wall -Werror -o "$root/usr/lib/fio-shm.so" \
-		scripts/guest/fio-shm.c || die "scripts/guest/fio-shm.c does not build"
+	pack_fio
+fi
+
+if [ "$flavour" = life ]; then
+	cp scripts/guest/life "$root/usr/bin/"
+	cp scripts/guest/life-load "$root/usr/lib/"
+	program net-load -I$tests $tests/vtest.c $tests/vtest_net.c
+	gcc -static -O2 -Wall -Werror -D_GNU_SOURCE -o "$root/usr/bin/vt_io" \
+		$tests/vt_io.c $tests/vtest.c || die "$tests/vt_io.c does not build"
+	host_program ethtool
+	pack_fio
 fi
 
 find "$root" -exec touch -h -d @0 {} +

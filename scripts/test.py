@@ -63,6 +63,7 @@ STEPS = [
          needs=("ours", "debug", "modular"), timeout=3600),
     Step("matrix", "the table of expectations", ["scripts/matrix.py"], "summary",
          needs=("stock", "ours", "modular")),
+    Step("life", "life under load", ["scripts/life.py"], "summary", needs=("ours",)),
 ]
 
 

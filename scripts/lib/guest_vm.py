@@ -354,7 +354,8 @@ def kernel_image(flavour):
 def initramfs(flavour="plain"):
     path = os.path.join(report.BUILD, {
         "plain": "initramfs.cpio.gz", "modular": "initramfs-modular.cpio.gz",
-        "kcsan": "initramfs-kcsan.cpio.gz", "bench": "initramfs-bench.cpio"}[flavour])
+        "kcsan": "initramfs-kcsan.cpio.gz", "bench": "initramfs-bench.cpio",
+        "life": "initramfs-life.cpio"}[flavour])
     if not os.path.exists(path):
         raise report.Failure("%s is missing: scripts/initramfs.sh %s packs it" % (path, flavour))
     return path
@@ -420,7 +421,10 @@ class Guest:
     """One boot of one guest that runs one command.  serve: what the guest may
     ask for beyond what every guest may, words with functions of the rest of the
     request that return an answer.  expected: patterns of what would be splats, see
-    guest_log.find_splats()."""
+    guest_log.find_splats().  movable: the sockets outlive the QEMU that has their
+    other ends, so that another can take its place."""
+
+    movable = False
 
     def __init__(self, name, kernel, initrd, machine, append="", command=("true",),
                  timeout=120, trace=(), progress=None, expect_exit=0, serve=None,
@@ -449,6 +453,8 @@ class Guest:
         self.echoes = []
         self.dir = None
         self.qmp = None
+        self.qemu = None
+        self.args = []
         self.log = None
         self.control = None
         self.lines = {}
@@ -590,11 +596,13 @@ class Guest:
 
     def _storage_daemon(self, device, path):
         """Another process that is the device."""
+        image = self.images.get(device.id) or self._image(device)
         log = open(os.path.join(self.dir, device.id + ".err"), "wb")  # pylint: disable=R1732
         with log:
             daemon = subprocess.Popen(  # pylint: disable=R1732
                 ["timeout", "-k", "5", str(self.timeout + 30), "qemu-storage-daemon",
-                 "--blockdev", "driver=file,node-name=disk,filename=" + self._image(device),
+                 "--pidfile", os.path.join(self.dir, device.id + ".pid"),
+                 "--blockdev", "driver=file,node-name=disk,filename=" + image,
                  "--export", "type=vhost-user-blk,id=exp,node-name=disk,writable=on,"
                  "addr.type=unix,addr.path=" + path],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -635,34 +643,59 @@ class Guest:
         args += ["-chardev", "socket,id=log,fd=%d" % number, "-serial", "chardev:log"]
         second, number = self._socketpair()
         args += ["-chardev", "socket,id=out,fd=%d" % number, "-serial", "chardev:out"]
-        control, number = self._socketpair()
-        args += ["-chardev", "socket,id=qmp,fd=%d" % number, "-mon", "chardev=qmp,mode=control"]
-        self.qmp, self.control = Qmp(control), second
+        self.control = second
         for event in [*FAULT_EVENTS, *self.trace]:
             if event in trace_events() or "*" in event:
                 args += ["-trace", event]
         args += ["-D", self.trace_file()]
-        stderr = os.path.join(self.dir, "stderr")
-        self.log.write("# %s\n" % shlex.join(args))
-
+        self.args = args
         deadline = time.monotonic() + self.timeout
-        with open(stderr, "wb") as err:
-            qemu = subprocess.Popen(  # pylint: disable=R1732
-                ["timeout", "-k", "5", str(self.timeout + 30), *args],
-                stdin=subprocess.DEVNULL, stdout=err, stderr=err,
-                pass_fds=[s.fileno() for s in self.fds], start_new_session=True)
-        for sock in self.fds:
-            sock.close()
+        self._start()
+        if not self.movable:
+            for sock in self.fds:
+                sock.close()
         try:
-            timed_out = not self._watch(qemu, first, second, deadline)
+            timed_out = not self._watch(first, second, deadline)
         finally:
-            self._end(qemu)
+            self._end()
         if timed_out:
             result.problems.append("timed out after %d s, last line: %s"
                                    % (self.timeout, self.last))
-        self._judge(stderr, self.trace_file(), timed_out)
+        self._judge(timed_out)
 
-    def _end(self, qemu):
+    def _start(self, more=()):
+        """Start QEMU; what it says itself is added to what an earlier one said."""
+        control, number = self._socketpair()
+        args = [*self.args, "-chardev", "socket,id=qmp,fd=%d" % number,
+                "-mon", "chardev=qmp,mode=control", *more]
+        self.qmp = Qmp(control)
+        self.log.write("# %s\n" % shlex.join(args))
+        with open(self._stderr(), "ab") as err:
+            self.qemu = subprocess.Popen(  # pylint: disable=R1732
+                ["timeout", "-k", "5", str(self.timeout + 30), *args],
+                stdin=subprocess.DEVNULL, stdout=err, stderr=err,
+                pass_fds=[s.fileno() for s in self.fds if s.fileno() >= 0],
+                start_new_session=True)
+
+    def _stderr(self):
+        return os.path.join(self.dir, "stderr")
+
+    def restart(self, more):
+        """Another QEMU in place of this one, on the same sockets; for a guest that
+        is movable."""
+        old, self.qemu = self.qemu, None
+        try:
+            self.qmp.command("quit")
+        except report.Failure:
+            pass        # it is gone before it has answered
+        old.wait(timeout=60)
+        self._start(more)
+
+    def _end(self):
+        if not self.qemu:       # between two
+            for request in self.requests:
+                request.join(timeout=60)
+        qemu = self.qemu
         try:
             qemu.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -679,7 +712,7 @@ class Guest:
         for request in self.requests:
             request.join(timeout=5)
 
-    def _watch(self, qemu, first, second, deadline):
+    def _watch(self, first, second, deadline):
         """Read until the guest has ended; False if the time was up before."""
         selector = selectors.DefaultSelector()
         self.lines = {first: [b"", self._kernel_line], second: [b"", self._output_line]}
@@ -706,7 +739,8 @@ class Guest:
                     self._feed(self.lines[sock], data)
                 else:
                     self._echo(sock, data)
-            if qemu.poll() is not None and not selector.select(0):
+            qemu = self.qemu
+            if qemu and qemu.poll() is not None and not selector.select(0):
                 break
         for buffered in self.lines.values():
             if buffered[0]:
@@ -838,13 +872,18 @@ class Guest:
 
     # -- the verdict --
 
-    def _judge(self, stderr, trace, timed_out):
-        result = self.result
+    def _unexpected(self, _, lines):
+        """Those of some lines that are a problem.  The first argument is what said
+        them: kernel, QEMU or IOMMU fault."""
+        return lines
+
+    def _judge(self, timed_out):
+        result, trace = self.result, self.trace_file()
         if os.path.exists(trace):
             with open(trace, encoding="utf-8", errors="replace") as lines:
                 result.trace = [line.rstrip("\n") for line in lines]
         faults = [t for t in result.trace if any(e in t for e in FAULT_EVENTS)]
-        with open(stderr, encoding="utf-8", errors="replace") as lines:
+        with open(self._stderr(), encoding="utf-8", errors="replace") as lines:
             complaints = [line.strip() for line in lines if line.strip()]
         if timed_out:   # what it says about being ended is our own doing
             complaints = [c for c in complaints if "terminating on signal" not in c]
@@ -856,6 +895,7 @@ class Guest:
         elif result.exit_code is not None and result.exit_code != self.expect_exit:
             result.problems.append("command ended with status %d" % result.exit_code)
         for kind, lines in (("kernel", splats), ("QEMU", complaints), ("IOMMU fault", faults)):
+            lines = self._unexpected(kind, lines)
             if lines:
                 more = " (and %d more)" % (len(lines) - 1) if len(lines) > 1 else ""
                 result.problems.append("%s: %s%s" % (kind, lines[0], more))

@@ -4,24 +4,17 @@
  * while the devices are busy.  What had been completed is still there, what goes
  * wrong is an error to whoever asked, and nothing stays mapped.
  */
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
-#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -428,87 +421,6 @@ TEST_F_TIMEOUT(bind, virtio_scsi_loses_no_completed_write, VT_TIMEOUT)
 
 /* NICs: frames from one end of a pair to the other, right or not at all. */
 
-#define ETHERTYPE	0x88b6
-#define FRAME		700
-
-static int packet_socket(struct vt_nic *nic)
-{
-	struct sockaddr_ll sll = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETHERTYPE),
-	};
-	struct timeval limit = { .tv_usec = 100000 };
-	struct ifreq ifr = { 0 };
-	int fd;
-
-	fd = socket(AF_PACKET, SOCK_RAW, htons(ETHERTYPE));
-	if (fd < 0)
-		return vt_fail("packet socket: %s", strerror(errno));
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", nic->name);
-	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
-		goto error;
-	ifr.ifr_flags |= IFF_UP;
-	if (ioctl(fd, SIOCSIFFLAGS, &ifr))
-		goto error;
-	sll.sll_ifindex = if_nametoindex(nic->name);
-	if (bind(fd, (struct sockaddr *)&sll, sizeof(sll)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
-		goto error;
-	return fd;
-
-error:
-	vt_fail("%s: %s", nic->name, strerror(errno));
-	close(fd);
-	return -1;
-}
-
-/* The sockets of a pair as it is now; -1 while an end of it is away. */
-static int open_pair(unsigned int number, int fd[2])
-{
-	struct vt_pair pairs[VT_MAX_PAIRS];
-	int count = vt_net_find(pairs, VT_MAX_PAIRS);
-
-	for (int i = 0; i < count; i++) {
-		if (pairs[i].number != number)
-			continue;
-		fd[0] = packet_socket(&pairs[i].nic[0]);
-		if (fd[0] < 0)
-			return -1;
-		fd[1] = packet_socket(&pairs[i].nic[1]);
-		if (fd[1] >= 0)
-			return 0;
-		close(fd[0]);
-	}
-	return -1;
-}
-
-/* 1 if a frame went through, 0 if it was lost, -1 if something else arrived. */
-static int send_frame(const int fd[2], int from, __u64 number)
-{
-	__u8 out[FRAME], in[FRAME + 64];
-	struct ether_header *header = (struct ether_header *)out;
-	__u64 got;
-	ssize_t n;
-
-	memset(header->ether_dhost, 0xff, ETH_ALEN);
-	memcpy(header->ether_shost, "\x02vtest", ETH_ALEN);
-	header->ether_type = htons(ETHERTYPE);
-	memcpy(out + ETH_HLEN, &number, sizeof(number));
-	vt_fill(out + ETH_HLEN + 8, FRAME - ETH_HLEN - 8, number, 0);
-	if (send(fd[from], out, FRAME, 0) != FRAME)
-		return 0;
-	n = recv(fd[!from], in, sizeof(in), 0);
-	if (n < 0)
-		return 0;
-	if (n != FRAME)
-		return vt_fail("a frame of %d bytes arrived as %zd", FRAME, n);
-	/* It may be an earlier one; then that one must be right. */
-	memcpy(&got, in + ETH_HLEN, sizeof(got));
-	if (vt_check(in + ETH_HLEN + 8, FRAME - ETH_HLEN - 8, got, 0))
-		return -1;
-	return 1;
-}
-
 static unsigned int pair_numbers[VT_MAX_PAIRS];
 
 static int net_load(int index)
@@ -519,12 +431,12 @@ static int net_load(int index)
 	double limit;
 
 	while (ret >= 0 && !stopped()) {
-		if (fd[0] < 0 && open_pair(pair_numbers[index], fd)) {
+		if (fd[0] < 0 && vt_frame_open(pair_numbers[index], fd)) {
 			usleep(5000);
 			continue;
 		}
 		number++;
-		ret = send_frame(fd, number % 2, number);
+		ret = vt_frame_send(fd, number % 2, number);
 		if (ret > 0) {
 			arrived++;
 		} else if (!ret) {
@@ -540,11 +452,11 @@ static int net_load(int index)
 		if (vt_now() > limit)
 			return vt_fail("pair %u does not work any more",
 				       pair_numbers[index]);
-		if (fd[0] < 0 && open_pair(pair_numbers[index], fd)) {
+		if (fd[0] < 0 && vt_frame_open(pair_numbers[index], fd)) {
 			usleep(5000);
 			continue;
 		}
-		ret = send_frame(fd, done % 2, ++number);
+		ret = vt_frame_send(fd, done % 2, ++number);
 		if (ret > 0) {
 			done++;
 		} else {
@@ -789,30 +701,13 @@ TEST_F_TIMEOUT(bind, virtio_input_goes_while_keys_come, VT_TIMEOUT)
 /* Balloon: it is inflated at every bind, and interrupted at every unbind. */
 
 /* What is in the balloon is no longer part of the guest's memory. */
-static long meminfo_kib(const char *name)
-{
-	char line[256];
-	size_t len = strlen(name);
-	long kib = -1;
-	FILE *file;
-
-	file = fopen("/proc/meminfo", "r");
-	if (!file)
-		return vt_fail("/proc/meminfo: %s", strerror(errno));
-	while (kib < 0 && fgets(line, sizeof(line), file))
-		if (!strncmp(line, name, len) && line[len] == ':')
-			kib = strtol(line + len + 1, NULL, 10);
-	fclose(file);
-	return kib < 0 ? vt_fail("no %s in /proc/meminfo", name) : kib;
-}
-
 static int wait_memory(long kib)
 {
 	double limit = vt_now() + 60;
 	long found = 0;
 
 	while (vt_now() < limit) {
-		found = meminfo_kib("MemTotal");
+		found = vt_meminfo_kib("MemTotal");
 		if (found == kib)
 			return 0;
 		usleep(20000);
@@ -824,7 +719,7 @@ TEST_F_TIMEOUT(bind, virtio_balloon_gives_all_pages_back, VT_TIMEOUT)
 {
 	struct device devices[MAX_DEVICES];
 	unsigned int mib = vt_scale(16);
-	long before = meminfo_kib("MemTotal");
+	long before = vt_meminfo_kib("MemTotal");
 	int ret;
 
 	if (!find_devices("virtio_balloon", devices, MAX_DEVICES))
@@ -884,68 +779,10 @@ TEST_F_TIMEOUT(bind, virtio_9p_is_mounted_every_time, VT_TIMEOUT)
 	}
 }
 
-/* The number in a file of a slab cache, 0 if it has not got that file. */
-static long slab_number(const char *cache, const char *name)
-{
-	char path[PATH_MAX], text[256] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", cache, name);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	if (!fgets(text, sizeof(text), file))
-		text[0] = 0;
-	fclose(file);
-	return strtol(text, NULL, 10);
-}
-
-/* Bytes of the slabs of a cache that hold no object; none is to be reclaimed. */
-static long slab_room(const char *cache)
-{
-	if (slab_number(cache, "reclaim_account"))
-		return 0;
-	return (slab_number(cache, "slabs") << slab_number(cache, "order")) *
-		sysconf(_SC_PAGESIZE) -
-		slab_number(cache, "objects") * slab_number(cache, "slab_size");
-}
-
 /*
- * What a cycle leaves behind adds up.  SUnreclaim is all that the slab allocator
- * has given to the kernel for good, and slabs that are half empty, which come and
- * go in their own time: without that room, it is what somebody holds.  The ring
- * of a queue and its state are some tens of KiB.
+ * What a cycle leaves behind adds up; the ring of a queue and its state are some
+ * tens of KiB.
  */
-static long unreclaimable_kib(void)
-{
-	struct stat status;
-	glob_t caches;
-	long room = 0, kib;
-
-	if (vt_write_file("/proc/sys/vm/drop_caches", "3"))
-		return -1;
-	/* Half-empty slabs, and what KASAN keeps for a while although it is free. */
-	if (glob("/sys/kernel/slab/*", 0, NULL, &caches))
-		return vt_fail("no cache in /sys/kernel/slab");
-	for (size_t i = 0; i < caches.gl_pathc; i++) {
-		char path[PATH_MAX];
-
-		/* Others are aliases. */
-		if (lstat(caches.gl_pathv[i], &status) || !S_ISDIR(status.st_mode))
-			continue;
-		snprintf(path, sizeof(path), "%s/shrink", caches.gl_pathv[i]);
-		vt_write_file(path, "1");
-		room += slab_room(caches.gl_pathv[i]);
-	}
-	globfree(&caches);
-	/* Of several CPUs each counts for itself and adds to the sum now and then. */
-	if (!access("/proc/sys/vm/stat_refresh", F_OK) &&
-	    vt_write_file("/proc/sys/vm/stat_refresh", "1"))
-		return -1;
-	kib = meminfo_kib("SUnreclaim");
-	return kib < 0 ? kib : kib - room / 1024;
-}
-
 #define LEAK_CYCLES	20
 #define LEAK_KIB	(LEAK_CYCLES * 8)
 /* kfree_rcu() keeps what it is given for up to five seconds. */
@@ -964,13 +801,13 @@ static int leaks(const char *driver)
 	if (cycle(driver, devices, count, count + 4))
 		return -1;
 	sleep(1);
-	before = unreclaimable_kib();
+	before = vt_held_kib();
 	if (before < 0 || cycle(driver, devices, count, cycles))
 		return -1;
 	/* What is free comes back in that time; what leaked never does. */
 	for (int wait = 0; wait < SETTLE_S; wait++) {
 		sleep(1);
-		after = unreclaimable_kib();
+		after = vt_held_kib();
 		if (after < 0)
 			return -1;
 		if (after - before <= LEAK_KIB)

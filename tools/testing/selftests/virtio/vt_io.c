@@ -28,7 +28,8 @@ static const char usage[] =
 "       vt_io hostcheck NAME OFFSET LENGTH SEED	have the host look at it\n"
 "       vt_io disks			serial, path and virtio device of each\n"
 "       vt_io keys SECONDS EVENT NAME:CODE...	ask the host for these keys\n"
-"					and see them come from /dev/input/EVENT\n";
+"					and see them come from /dev/input/EVENT\n"
+"       vt_io held			KiB that the kernel holds for good\n";
 
 static int report(int ret)
 {
@@ -199,6 +200,16 @@ static int keys(int seconds, const char *event, int count, char **specs)
 	return ret;
 }
 
+static int held(void)
+{
+	long kib = vt_held_kib();
+
+	if (kib < 0)
+		return -1;
+	printf("%ld\n", kib);
+	return 0;
+}
+
 static __u64 number(const char *text)
 {
 	return strtoull(text, NULL, 0);
@@ -228,6 +239,8 @@ int main(int argc, char **argv)
 		return report(list_disks());
 	if (argc > 4 && !strcmp(verb, "keys"))
 		return report(keys(atoi(argv[2]), argv[3], argc - 4, argv + 4));
+	if (argc == 2 && !strcmp(verb, "held"))
+		return report(held());
 	fputs(usage, stderr);
 	return 2;
 }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the C tests of this directory share: checked contents, messages to the
- * host, and the search for disks.
+ * host, the search for disks, and the memory that the kernel holds.
  */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -409,4 +411,77 @@ int vt_find_disks(struct vt_disk *disks, int max)
 	closedir(dir);
 	qsort(disks, found, sizeof(*disks), vt_by_serial);
 	return found;
+}
+
+long vt_meminfo_kib(const char *name)
+{
+	char line[256];
+	size_t len = strlen(name);
+	long kib = -1;
+	FILE *file;
+
+	file = fopen("/proc/meminfo", "r");
+	if (!file)
+		return vt_fail("/proc/meminfo: %s", strerror(errno));
+	while (kib < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, len) && line[len] == ':')
+			kib = strtol(line + len + 1, NULL, 10);
+	fclose(file);
+	return kib < 0 ? vt_fail("no %s in /proc/meminfo", name) : kib;
+}
+
+/* The number in a file of a slab cache, 0 if it has not got that file. */
+static long slab_number(const char *cache, const char *name)
+{
+	char path[PATH_MAX], text[256] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", cache, name);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (!fgets(text, sizeof(text), file))
+		text[0] = 0;
+	fclose(file);
+	return strtol(text, NULL, 10);
+}
+
+/* Bytes of the slabs of a cache that hold no object; none is to be reclaimed. */
+static long slab_room(const char *cache)
+{
+	if (slab_number(cache, "reclaim_account"))
+		return 0;
+	return (slab_number(cache, "slabs") << slab_number(cache, "order")) *
+		sysconf(_SC_PAGESIZE) -
+		slab_number(cache, "objects") * slab_number(cache, "slab_size");
+}
+
+long vt_held_kib(void)
+{
+	struct stat status;
+	glob_t caches;
+	long room = 0, kib;
+
+	if (vt_write_file("/proc/sys/vm/drop_caches", "3"))
+		return -1;
+	/* Half-empty slabs, and what KASAN keeps for a while although it is free. */
+	if (glob("/sys/kernel/slab/*", 0, NULL, &caches))
+		return vt_fail("no cache in /sys/kernel/slab");
+	for (size_t i = 0; i < caches.gl_pathc; i++) {
+		char path[PATH_MAX];
+
+		/* Others are aliases. */
+		if (lstat(caches.gl_pathv[i], &status) || !S_ISDIR(status.st_mode))
+			continue;
+		snprintf(path, sizeof(path), "%s/shrink", caches.gl_pathv[i]);
+		vt_write_file(path, "1");
+		room += slab_room(caches.gl_pathv[i]);
+	}
+	globfree(&caches);
+	/* Of several CPUs each counts for itself and adds to the sum now and then. */
+	if (!access("/proc/sys/vm/stat_refresh", F_OK) &&
+	    vt_write_file("/proc/sys/vm/stat_refresh", "1"))
+		return -1;
+	kib = vt_meminfo_kib("SUnreclaim");
+	return kib < 0 ? kib : kib - room / 1024;
 }

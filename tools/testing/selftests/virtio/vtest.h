@@ -84,4 +84,13 @@ struct vt_disk {
 /* Disks whose serial begins with "vt" and that are large enough. */
 int vt_find_disks(struct vt_disk *disks, int max);
 
+/* A number of /proc/meminfo; -1 if it is not there. */
+long vt_meminfo_kib(const char *name);
+/*
+ * SUnreclaim is all that the slab allocator has given to the kernel for good, and
+ * slabs that are half empty, which come and go in their own time: without that
+ * room, it is what somebody holds, in KiB.
+ */
+long vt_held_kib(void);
+
 #endif

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -523,4 +525,83 @@ int vt_net_streams(const struct vt_pair *pair, int streams, __u64 bytes,
 	for (int i = 0; i < 2 * opened; i++)
 		close(fds[i]);
 	return ret;
+}
+
+#define ETHERTYPE	0x88b6
+#define FRAME		700
+
+static int packet_socket(struct vt_nic *nic)
+{
+	struct sockaddr_ll sll = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETHERTYPE),
+	};
+	struct timeval limit = { .tv_usec = 100000 };
+	struct ifreq ifr = { 0 };
+	int fd;
+
+	fd = socket(AF_PACKET, SOCK_RAW, htons(ETHERTYPE));
+	if (fd < 0)
+		return vt_fail("packet socket: %s", strerror(errno));
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", nic->name);
+	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
+		goto error;
+	ifr.ifr_flags |= IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &ifr))
+		goto error;
+	sll.sll_ifindex = if_nametoindex(nic->name);
+	if (bind(fd, (struct sockaddr *)&sll, sizeof(sll)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
+		goto error;
+	return fd;
+
+error:
+	vt_fail("%s: %s", nic->name, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+int vt_frame_open(unsigned int number, int fd[2])
+{
+	struct vt_pair pairs[VT_MAX_PAIRS];
+	int count = vt_net_find(pairs, VT_MAX_PAIRS);
+
+	for (int i = 0; i < count; i++) {
+		if (pairs[i].number != number)
+			continue;
+		fd[0] = packet_socket(&pairs[i].nic[0]);
+		if (fd[0] < 0)
+			return -1;
+		fd[1] = packet_socket(&pairs[i].nic[1]);
+		if (fd[1] >= 0)
+			return 0;
+		close(fd[0]);
+	}
+	return -1;
+}
+
+int vt_frame_send(const int fd[2], int from, __u64 number)
+{
+	__u8 out[FRAME], in[FRAME + 64];
+	struct ether_header *header = (struct ether_header *)out;
+	__u64 got;
+	ssize_t n;
+
+	memset(header->ether_dhost, 0xff, ETH_ALEN);
+	memcpy(header->ether_shost, "\x02vtest", ETH_ALEN);
+	header->ether_type = htons(ETHERTYPE);
+	memcpy(out + ETH_HLEN, &number, sizeof(number));
+	vt_fill(out + ETH_HLEN + 8, FRAME - ETH_HLEN - 8, number, 0);
+	if (send(fd[from], out, FRAME, 0) != FRAME)
+		return 0;
+	n = recv(fd[!from], in, sizeof(in), 0);
+	if (n < 0)
+		return 0;
+	if (n != FRAME)
+		return vt_fail("a frame of %d bytes arrived as %zd", FRAME, n);
+	/* It may be an earlier one; then that one must be right. */
+	memcpy(&got, in + ETH_HLEN, sizeof(got));
+	if (vt_check(in + ETH_HLEN + 8, FRAME - ETH_HLEN - 8, got, 0))
+		return -1;
+	return 1;
 }

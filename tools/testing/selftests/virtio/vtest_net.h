@@ -66,4 +66,12 @@ int vt_net_streams(const struct vt_pair *pair, int streams, __u64 bytes,
 		   size_t chunk, int *stop,
 		   __u64 *moved);
 
+/*
+ * Single frames, for what takes a NIC away while it is in use: a packet socket
+ * on each end of a pair as it is now, -1 while an end of it is away.
+ */
+int vt_frame_open(unsigned int number, int fd[2]);
+/* 1 if a frame went through, 0 if it was lost, -1 if something else arrived. */
+int vt_frame_send(const int fd[2], int from, __u64 number);
+
 #endif
