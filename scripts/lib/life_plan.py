@@ -88,7 +88,10 @@ BOOTS = [
     Boot("back-end-strict", "intel", "strict", BACK_END),
     Boot("amd-strict", "amd", "strict", ("plug-blk", "suspend", "migrate"),
          refused={"migrate": r"State blocked by non-migratable device .*amd-iommu"}),
-    Boot("virtio-strict", "virtio", "strict", ("plug-blk", "suspend", "migrate")),
+    # The driver of virtio-iommu (6.12) does not bring its device back from sleep, and
+    # whatever is translated waits for it for ever, stock and ours.
+    Boot("virtio-strict", "virtio", "strict", ("plug-blk", "migrate")),
+    Boot("virtio", "virtio", "identity", ("plug-blk", "suspend")),
     Boot("native-strict", "intel", "strict", ("plug-blk",), native=True),
 ]
 

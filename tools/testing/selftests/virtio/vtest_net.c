@@ -355,12 +355,13 @@ int vt_net_tcp(const struct vt_pair *pair, int fd[2])
 	if (fd[0] < 0)
 		goto close_listener;
 	if (set_patience(fd[0]) ||
-	    connect(fd[0], (struct sockaddr *)&sin, sizeof(sin))) {
+	    TEMP_FAILURE_RETRY(connect(fd[0], (struct sockaddr *)&sin,
+				       sizeof(sin)))) {
 		vt_fail("connect on pair %u: %s", pair->number,
 			strerror(errno));
 		goto close_client;
 	}
-	fd[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	fd[1] = TEMP_FAILURE_RETRY(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 	if (fd[1] < 0 || set_patience(fd[1])) {
 		vt_fail("accept on pair %u: %s", pair->number, strerror(errno));
 		goto close_client;
@@ -403,6 +404,10 @@ int vt_net_udp(const struct vt_pair *pair, int fd[2])
 	return 0;
 }
 
+/*
+ * These sockets have time-outs, and with those a system call is not started anew
+ * when the guest went to sleep over it: again then, by hand.
+ */
 int vt_net_send(int fd, __u64 seed, __u64 bytes, size_t chunk)
 {
 	__u8 *buf = malloc(chunk);
@@ -416,8 +421,8 @@ int vt_net_send(int fd, __u64 seed, __u64 bytes, size_t chunk)
 
 		vt_fill(buf, n, seed, pos);
 		while (done < n) {
-			ssize_t sent = send(fd, buf + done, n - done,
-					    MSG_NOSIGNAL);
+			ssize_t sent = TEMP_FAILURE_RETRY(
+				send(fd, buf + done, n - done, MSG_NOSIGNAL));
 
 			if (sent <= 0) {
 				free(buf);
@@ -441,7 +446,7 @@ int vt_net_receive(int fd, __u64 seed, __u64 bytes)
 	while (pos < bytes) {
 		size_t want = bytes - pos < sizeof(buf) ? bytes - pos :
 			      sizeof(buf);
-		ssize_t n = recv(fd, buf, want, 0);
+		ssize_t n = TEMP_FAILURE_RETRY(recv(fd, buf, want, 0));
 
 		if (n <= 0)
 			return vt_fail("receive after %llu bytes: %s",
@@ -478,10 +483,12 @@ static int start_flow(int from, int to, __u64 seed, __u64 bytes,
 			if (!ret && receiver && moved)
 				__atomic_fetch_add(moved, bytes,
 						   __ATOMIC_RELAXED);
-			if (!ret && receiver && recv(to, &more, 1, 0) != 1)
+			if (!ret && receiver &&
+			    TEMP_FAILURE_RETRY(recv(to, &more, 1, 0)) != 1)
 				ret = vt_fail("receive: %s", strerror(errno));
 			if (!ret && !receiver &&
-			    send(from, &more, 1, MSG_NOSIGNAL) != 1)
+			    TEMP_FAILURE_RETRY(send(from, &more, 1,
+						    MSG_NOSIGNAL)) != 1)
 				ret = vt_fail("send: %s", strerror(errno));
 			if (!more)
 				break;
