@@ -89,6 +89,7 @@ def boots(quick, everything):
         for boot in plan:
             boot.expected = HOSTILE
         add("kcsan", "kcsan", "intel", "default", True, 3600, "vtest.scale=50")
+        plan[-1].devices = [d for d in all_devices() if d.kind != "9p"]
         add("kcsan-swiotlb", "kcsan", "intel", "swiotlb", False, 900)
         plan[-1].tests = ("ring_race.sh",)
     if not quick:
@@ -189,8 +190,9 @@ def guest_for(boot, progress):
         machine.cpu = "max,la57=off"
     if any(d.bus == "bypass" for d in machine.devices):
         append += " vtest.bypass=0000:4"
-    # The tests' own limit is for a kernel without all the checkers.
-    command = [RUNNER] + (["-o", str(boot.timeout)] if boot.kernel == "debug" else [])
+    # The tests' own limit is for a kernel that checks nothing.
+    slow = boot.kernel in ("debug", "kcsan")
+    command = [RUNNER] + (["-o", str(boot.timeout)] if slow else [])
     for test in boot.tests:
         command += ["-c", "virtio"] if boot.full else ["-t", "virtio:" + test]
     return guest_vm.Guest(

@@ -62,13 +62,14 @@ def hot_devices(boot):
 
 
 def typed(words):
-    """The words of -device as device_add takes them."""
-    def value(text):
-        if text in ("on", "off"):
+    """The words of -device as device_add takes them, and -device as JSON."""
+    def value(key, text):
+        # Of all that is on or off, this could also be auto.
+        if text in ("on", "off") and key != "disable-legacy":
             return text == "on"
         return text
     driver, *rest = words
-    return {"driver": driver, **{k: value(v) for k, v in (w.split("=", 1) for w in rest)}}
+    return {"driver": driver, **{k: value(k, v) for k, v in (w.split("=", 1) for w in rest)}}
 
 
 class LifeGuest(guest_vm.Guest):

@@ -81,9 +81,10 @@ class Options(unittest.TestCase):
 class Qmp(unittest.TestCase):
     def test_words_of_a_device_for_device_add(self):
         self.assertEqual(
-            life_guest.typed(["virtio-net-pci", "id=n", "addr=0x0.0", "packed=on", "romfile="]),
+            life_guest.typed(["virtio-net-pci", "id=n", "addr=0x0.0", "packed=on", "romfile=",
+                               "disable-legacy=on"]),
             {"driver": "virtio-net-pci", "id": "n", "addr": "0x0.0", "packed": True,
-             "romfile": ""})
+             "romfile": "", "disable-legacy": "on"})
 
 
 class Reading(unittest.TestCase):
