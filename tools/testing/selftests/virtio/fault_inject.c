@@ -136,13 +136,13 @@ static int set_knob(const char *knobs, const char *name, const char *value)
 	return vt_write_file(path, value);
 }
 
-static int set_weather(const FIXTURE_VARIANT(fault) *variant,
+static int set_weather(const char *knobs, const char *interval,
 		       const char *probability)
 {
-	return set_knob(variant->knobs, "task-filter", "Y") ?:
-	       set_knob(variant->knobs, "times", "-1") ?:
-	       set_knob(variant->knobs, "interval", variant->interval) ?:
-	       set_knob(variant->knobs, "probability", probability);
+	return set_knob(knobs, "task-filter", "Y") ?:
+	       set_knob(knobs, "times", "-1") ?:
+	       set_knob(knobs, "interval", interval) ?:
+	       set_knob(knobs, "probability", probability);
 }
 
 FIXTURE_SETUP(fault)
@@ -163,7 +163,7 @@ FIXTURE_TEARDOWN(fault)
 {
 	if (!self->count)
 		return;
-	set_weather(variant, "0");
+	set_weather(variant->knobs, variant->interval, "0");
 	munmap(self->arena, 2 * SEGMENTS * VT_PAGE);
 }
 
@@ -464,11 +464,13 @@ static int weather(const struct vt_disk *disk, __u8 *arena)
 TEST_F_TIMEOUT(fault, data_is_right_whenever_a_request_says_it_succeeded,
 	       VT_TIMEOUT)
 {
-	CHECK(variant->knobs, set_weather(variant, "20"));
+	CHECK(variant->knobs,
+	      set_weather(variant->knobs, variant->interval, "20"));
 	for (int i = 0; i < self->count; i++)
 		CHECK(self->disks[i].serial,
 		      weather(&self->disks[i], self->arena));
-	CHECK(variant->knobs, set_weather(variant, "0"));
+	CHECK(variant->knobs,
+	      set_weather(variant->knobs, variant->interval, "0"));
 }
 
 TEST_HARNESS_MAIN

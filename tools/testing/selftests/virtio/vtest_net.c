@@ -421,8 +421,10 @@ int vt_net_send(int fd, __u64 seed, __u64 bytes, size_t chunk)
 
 		vt_fill(buf, n, seed, pos);
 		while (done < n) {
-			ssize_t sent = TEMP_FAILURE_RETRY(
-				send(fd, buf + done, n - done, MSG_NOSIGNAL));
+			size_t left = n - done;
+			ssize_t sent = TEMP_FAILURE_RETRY(send(fd, buf + done,
+							       left,
+							       MSG_NOSIGNAL));
 
 			if (sent <= 0) {
 				free(buf);
