@@ -37,7 +37,8 @@ struct mapping {
 	int nents, nth;
 };
 
-static struct mapping *table;		/* sorted by address */
+/* Those in use, sorted by address, and behind them those that are not. */
+static struct mapping **table;
 static size_t used, room;
 static unsigned long chunk[CHUNKS];
 static unsigned int chunks;
@@ -94,7 +95,7 @@ static size_t upper_bound(dma_addr_t addr)
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
-		if (table[mid].addr <= addr)
+		if (table[mid]->addr <= addr)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -124,27 +125,35 @@ static void forget_optional(const struct mapping *m)
 	size_t i = upper_bound(phys + m->size - 1);
 
 	/* Undoing does nothing where DMA addresses are physical ones. */
-	while (i-- && table[i].addr + longest_optional > phys)
-		if (table[i].optional && table[i].dev == m->dev &&
-		    (own || table[i].dir == m->dir) &&
-		    table[i].cpu < m->cpu + m->size && m->cpu < table[i].cpu + table[i].size)
-			forget(&table[i]);
+	while (i-- && table[i]->addr + longest_optional > phys)
+		if (table[i]->optional && table[i]->dev == m->dev &&
+		    (own || table[i]->dir == m->dir) &&
+		    table[i]->cpu < m->cpu + m->size && m->cpu < table[i]->cpu + table[i]->size)
+			forget(table[i]);
 }
 
 static struct mapping *record(struct mapping m)
 {
 	size_t at = upper_bound(m.addr), i;
+	struct mapping *entry;
 
 	if (used == room) {
+		struct mapping *more;
+
 		room = room ? 2 * room : 64;
 		table = realloc(table, room * sizeof(*table));
-		if (!table)
+		more = calloc(room - used, sizeof(*more));
+		if (!table || !more)
 			fail("the harness itself is out of memory");
+		for (i = used; i < room; i++)
+			table[i] = more++;
 	}
+	entry = table[used];
 	/* The sanitizers' memmove() goes byte by byte. */
 	for (i = used++; i > at; i--)
 		table[i] = table[i - 1];
-	table[at] = m;
+	table[at] = entry;
+	*entry = m;
 	if (m.optional && m.size > longest_optional)
 		longest_optional = m.size;
 
@@ -158,17 +167,20 @@ static struct mapping *record(struct mapping m)
 			counted[i].maps += is_counted(&m);
 		break;
 	}
-	return &table[at];
+	return entry;
 }
 
 static void forget(struct mapping *m)
 {
-	size_t at = m - table;
+	size_t at = upper_bound(m->addr) - 1;
 
+	while (table[at] != m)
+		at--;
 	if (m->seen != m->cpu)
 		free(m->seen);
 	for (used--; at < used; at++)
 		table[at] = table[at + 1];
+	table[used] = m;
 }
 
 /* The newest mapping of @dev that starts at @addr, for that direction if there is one. */
@@ -178,13 +190,13 @@ static struct mapping *find_start(const struct device *dev, dma_addr_t addr, enu
 	struct mapping *newest = NULL;
 	size_t i = upper_bound(addr);
 
-	while (i-- && table[i].addr == addr) {
-		if (table[i].dev != dev || table[i].kind != kind)
+	while (i-- && table[i]->addr == addr) {
+		if (table[i]->dev != dev || table[i]->kind != kind)
 			continue;
-		if (table[i].dir == dir)
-			return &table[i];
+		if (table[i]->dir == dir)
+			return table[i];
 		if (!newest)
-			newest = &table[i];
+			newest = table[i];
 	}
 	return newest;
 }
@@ -210,16 +222,16 @@ struct dma_stats dma_stats(const struct device *dev)
 		s.coherent += counted[i].coherent;
 	}
 	for (i = 0; i < used; i++) {
-		if (dev && table[i].dev != dev)
+		if (dev && table[i]->dev != dev)
 			continue;
-		if (table[i].kind == KIND_COHERENT)
+		if (table[i]->kind == KIND_COHERENT)
 			s.live_coherent++;
-		else if (table[i].cell)
+		else if (table[i]->cell)
 			s.live_cells++;
-		else if (table[i].optional)
+		else if (table[i]->optional)
 			s.optional++;
 		else
-			s.live_maps += is_counted(&table[i]);
+			s.live_maps += is_counted(table[i]);
 	}
 	return s;
 }
@@ -229,15 +241,12 @@ void dma_reset(void)
 	size_t i;
 
 	for (i = 0; i < used; i++) {
-		if (table[i].seen != table[i].cpu)
-			free(table[i].seen);
-		if (table[i].kind == KIND_COHERENT)
-			free(table[i].cpu);
+		if (table[i]->seen != table[i]->cpu)
+			free(table[i]->seen);
+		if (table[i]->kind == KIND_COHERENT)
+			free(table[i]->cpu);
 	}
-	free(table);
-	table = NULL;
 	used = 0;
-	room = 0;
 	chunks = 0;
 	phys_base = 1ULL << CHUNK_SHIFT;
 	next_iova = IOVA_TOP;
@@ -250,12 +259,12 @@ void dma_check_clean(void)
 	size_t i;
 
 	for (i = used; i--; )
-		if (table[i].optional)
-			forget(&table[i]);
+		if (table[i]->optional)
+			forget(table[i]);
 	if (used)
 		fail("%zu mappings were leaked, the first: %s %#llx, %zu bytes, %s", used,
-		     table[0].kind == KIND_COHERENT ? "coherent" : "streaming",
-		     table[0].addr, table[0].size, dir_name(table[0].dir));
+		     table[0]->kind == KIND_COHERENT ? "coherent" : "streaming",
+		     table[0]->addr, table[0]->size, dir_name(table[0]->dir));
 }
 
 /* ---- mapping ---- */
@@ -396,8 +405,8 @@ static void forget_sg(const struct device *dev, const struct scatterlist *sgl)
 	size_t i;
 
 	for (i = used; i--; )
-		if (is_of_sg(&table[i], dev, sgl))
-			forget(&table[i]);
+		if (is_of_sg(table[i], dev, sgl))
+			forget(table[i]);
 }
 
 /*
@@ -419,12 +428,12 @@ unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int n
 	if (nents <= 0)
 		fail("a scatterlist of %d entries", nents);
 	for (k = used; k--; ) {
-		if (!is_of_sg(&table[k], dev, sgl))
+		if (!is_of_sg(table[k], dev, sgl))
 			continue;
-		if (!table[k].optional)
+		if (!table[k]->optional)
 			fail("a scatterlist is mapped again before it was unmapped");
 		/* The list is another one now, what was mapped with it stays. */
-		table[k].sg = NULL;
+		table[k]->sg = NULL;
 	}
 	if (kernel_fail_now())
 		return 0;
@@ -476,17 +485,17 @@ void dma_unmap_sg_attrs(struct device *dev, struct scatterlist *sgl, int nents,
 
 	for_each_sg(sgl, sg, nents, i) {
 		for (n = used; n--; )
-			if (is_of_sg(&table[n], dev, sgl) && table[n].nth == i)
+			if (is_of_sg(table[n], dev, sgl) && table[n]->nth == i)
 				break;
 		if (n == SIZE_MAX)
 			break;
-		if (table[n].nents != nents)
+		if (table[n]->nents != nents)
 			fail("unmapping %d entries of a scatterlist, %d were mapped", nents,
-			     table[n].nents);
-		if (!i && sg_dma_address(sg) != table[n].addr)
+			     table[n]->nents);
+		if (!i && sg_dma_address(sg) != table[n]->addr)
 			fail("unmapping a scatterlist at %#llx, it was mapped at %#llx",
-			     sg_dma_address(sg), table[n].addr);
-		if (sg_virt(sg) != table[n].cpu || sg->length != table[n].size)
+			     sg_dma_address(sg), table[n]->addr);
+		if (sg_virt(sg) != table[n]->cpu || sg->length != table[n]->size)
 			fail("entry %d of a scatterlist was changed while it was mapped", i);
 		found++;
 	}
@@ -494,8 +503,8 @@ void dma_unmap_sg_attrs(struct device *dev, struct scatterlist *sgl, int nents,
 		fail("unmapping a scatterlist of %d entries, of which %d are mapped", nents,
 		     found);
 	for (n = used; n--; )
-		if (is_of_sg(&table[n], dev, sgl))
-			unmap(dev, table[n].addr, table[n].size, dir, attrs, KIND_SG);
+		if (is_of_sg(table[n], dev, sgl))
+			unmap(dev, table[n]->addr, table[n]->size, dir, attrs, KIND_SG);
 }
 
 void *dma_alloc_attrs(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp,
@@ -556,8 +565,8 @@ static struct mapping *find_within(const struct device *dev, dma_addr_t addr)
 	size_t i;
 
 	for (i = upper_bound(addr); i--; )
-		if (table[i].dev == dev && addr - table[i].addr < table[i].size)
-			return &table[i];
+		if (table[i]->dev == dev && addr - table[i]->addr < table[i]->size)
+			return table[i];
 	return NULL;
 }
 
@@ -645,7 +654,7 @@ void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool wri
 	size_t i;
 
 	for (i = upper_bound(addr); i--; ) {
-		struct mapping *c = &table[i];
+		struct mapping *c = table[i];
 
 		if (addr - c->addr >= c->size)
 			continue;
