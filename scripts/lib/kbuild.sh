@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
-# What the scripts that build kernels have in common; sourced by them.
+# What the scripts that build kernels have in common; sourced by them.  "cross" is
+# the prefix of the compiler for another architecture, if one is meant.
 
 # The same bytes on every machine, and cache hits between the trees: nothing
 # of the machine, the time or the place goes into an object.
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
-cc=gcc
+cc=${cross:-}gcc
 if command -v ccache >/dev/null; then
-	cc="ccache gcc"
+	cc="ccache $cc"
 	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
 	export CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
 	export CCACHE_SLOPPINESS=time_macros
@@ -23,11 +24,15 @@ warning_about_ours='^(\.\./)?(drivers/virtio/|include/linux/virtio|include/trace
 # copy_objects FROM TO TREE [COMMIT]: begin a build in TO, of the sources in the
 # git tree TREE, with a copy of the objects in FROM, all of one age and younger
 # than the sources; then what TREE has changed since COMMIT becomes younger still.
+# The build of tools notes commands with whole paths, and objtool, on which every
+# object depends, would be built again for being elsewhere.
 copy_objects()
 {
 	rm -rf "$2.new"
 	cp -a "$1" "$2.new"
 	rm -f "$2.new/.state" "$2.new/.sources" "$2.new/.building"
+	find "$2.new/tools" -name '.*.cmd' -type f -print0 |
+		xargs -0 sed -i "s|$1/|$2/|g; s|${1%/*}/|$3/|g"
 	copied=$(date +%s)
 	find "$2.new" -type f -print0 | xargs -0 touch -d "@$copied"
 	sleep 1
