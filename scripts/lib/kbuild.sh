@@ -23,11 +23,15 @@ warning_about_ours='^(\.\./)?(drivers/virtio/|include/linux/virtio|include/trace
 # copy_objects FROM TO TREE [COMMIT]: begin a build in TO, of the sources in the
 # git tree TREE, with a copy of the objects in FROM, all of one age and younger
 # than the sources; then what TREE has changed since COMMIT becomes younger still.
+# The build of tools notes commands with whole paths, and objtool, on which every
+# object depends, would be built again for being elsewhere.
 copy_objects()
 {
 	rm -rf "$2.new"
 	cp -a "$1" "$2.new"
 	rm -f "$2.new/.state" "$2.new/.sources" "$2.new/.building"
+	find "$2.new/tools" -name '.*.cmd' -type f -print0 |
+		xargs -0 sed -i "s|$1/|$2/|g; s|${1%/*}/|$3/|g"
 	copied=$(date +%s)
 	find "$2.new" -type f -print0 | xargs -0 touch -d "@$copied"
 	sleep 1
