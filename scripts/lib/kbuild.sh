@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
-# What the scripts that build kernels have in common; sourced by them.
+# What the scripts that build kernels have in common; sourced by them.  "cross" is
+# the prefix of the compiler for another architecture, if one is meant.
 
 # The same bytes on every machine, and cache hits between the trees: nothing
 # of the machine, the time or the place goes into an object.
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
-cc=gcc
+cc=${cross:-}gcc
 if command -v ccache >/dev/null; then
-	cc="ccache gcc"
+	cc="ccache $cc"
 	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
 	export CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
 	export CCACHE_SLOPPINESS=time_macros
