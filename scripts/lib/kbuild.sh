@@ -32,7 +32,7 @@ copy_objects()
 	cp -a "$1" "$2.new"
 	rm -f "$2.new/.state" "$2.new/.sources" "$2.new/.building"
 	find "$2.new/tools" -name '.*.cmd' -type f -print0 |
-		xargs -0 sed -i "s|$1/|$2/|g; s|${1%/*}/|$3/|g"
+		xargs -0r sed -i "s|$1/|$2/|g; s|${1%/*}/|$3/|g"
 	copied=$(date +%s)
 	find "$2.new" -type f -print0 | xargs -0 touch -d "@$copied"
 	sleep 1
