@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU's control socket."""
+
+import json
+import threading
+
+from . import report
+
+
+class Qmp:
+    """QEMU's control socket."""
+
+    def __init__(self, sock):
+        sock.settimeout(30)
+        self.file = sock.makefile("rw", encoding="utf-8", newline="\n")
+        self.lock = threading.Lock()
+        self.events = []
+        self.ready = False
+
+    def command(self, name, **arguments):
+        return self.send({"execute": name, "arguments": arguments})
+
+    def send(self, command):
+        """The answer to a command; an error is raised as Failure."""
+        with self.lock:
+            try:
+                if not self.ready:
+                    self.file.readline()
+                    self._exchange({"execute": "qmp_capabilities"})
+                    self.ready = True
+                return self._exchange(command)
+            except (OSError, ValueError) as error:
+                raise report.Failure("QMP: %s" % error) from None
+
+    def _exchange(self, command):
+        self.file.write(json.dumps(command) + "\n")
+        self.file.flush()
+        while True:
+            line = self.file.readline()
+            if not line:
+                raise report.Failure("QMP: QEMU has gone")
+            answer = json.loads(line)
+            if "event" in answer:
+                self.events.append(answer)
+            elif "error" in answer:
+                raise report.Failure("QMP: " + answer["error"].get("desc", line))
+            elif "return" in answer:
+                return answer["return"]
