@@ -6,13 +6,11 @@ import concurrent.futures
 import hashlib
 import json
 import os
-import random
 import re
 import selectors
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,11 +19,12 @@ import time
 from dataclasses import dataclass, field
 
 from . import guest_log, report
+from .guest_backends import (Backends, disk_contents,       # noqa: F401  # pylint: disable=W0611
+                             tap_missing)
 from .guest_machine import (MIB, QEMU, Device, Machine,      # noqa: F401  # pylint: disable=W0611
                             qemu_devices, qemu_version, trace_events)
 from .guest_qmp import Qmp
 
-SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
 # What QEMU is asked to trace on every boot: a DMA that the IOMMU refused.
 FAULT_EVENTS = ("vtd_dmar_fault", "amdvi_page_fault", "virtio_iommu_report_fault")
 
@@ -34,14 +33,6 @@ FAULT_EVENTS = ("vtd_dmar_fault", "amdvi_page_fault", "virtio_iommu_report_fault
 # and an RCU stall is no more than the host looking elsewhere.
 ALWAYS = ("console=ttyS0", "panic=-1", "no_timer_check",
           "rcupdate.rcu_cpu_stall_timeout=100")
-
-# What qemu-storage-daemon answers when it is asked for a disk's serial number.
-STORAGE_DAEMON_SERIAL = "vhost_user_blk"
-
-
-def disk_contents(serial):
-    """The first MiB of every disk, the same on each run."""
-    return random.Random(serial).randbytes(MIB)
 
 
 # Set when the run is being given up: guests end at once.
@@ -97,33 +88,6 @@ def split_command(command):
     return " ".join('"%s"' % w if re.search(r"\s", w) else w for w in command)
 
 
-def tap_missing():
-    """Why no tap device can be had here, or None."""
-    try:
-        process, tap = open_tap()
-    except report.Failure as error:
-        return str(error)
-    tap.close()
-    process.terminate()
-    process.wait()
-    return None
-
-
-def open_tap():
-    """(the process that keeps it, its file) of a new tap device."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        process = subprocess.Popen(  # pylint: disable=R1732
-            [sys.executable, os.path.join(os.path.dirname(__file__), "tap.py"),
-             str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        theirs.close()
-        answer, fds, _, _ = socket.recv_fds(ours, 1024, 1)
-    if not fds:
-        process.wait()
-        raise report.Failure("no tap device: %s" % (answer.decode() or "tap.py failed"))
-    return process, os.fdopen(fds[0], "rb", buffering=0)
-
-
 # While one vCPU moves a BAR, the thread of another may hit a device's MSI-X table
 # with an access that was meant for its APIC.
 QEMU_RACE = "QEMU: .*: msix_table_mmio_write: Assertion "
@@ -135,17 +99,7 @@ def lost_by_qemu(result):
         line.startswith("vdma: boot") for line in result.output)
 
 
-def roomy(sock):
-    """Give the wire between two NICs room for all that TCP has in flight: QEMU
-    (7.2: assertion in flush_or_purge_queued_packets) does not survive that a
-    transmit ring is reset whose packets find no room."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 16 * MIB)
-    except PermissionError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * MIB)
-
-
-class Guest:
+class Guest(Backends):
     """One boot of one guest that runs one command.  serve: what the guest may
     ask for beyond what every guest may, words with functions of the rest of the
     request that return an answer.  expected: patterns of what would be splats, see
@@ -174,12 +128,7 @@ class Guest:
     def _begin(self):
         """What a boot leaves behind, before there was one."""
         self.result = Result(self.name)
-        self.images = {}
-        self.helpers = []
-        self.sockets = []
-        self.fds = []
-        self.echoes = []
-        self.dir = None
+        self.have_nothing()
         self.qmp = None
         self.qemu = None
         self.args = []
@@ -189,8 +138,6 @@ class Guest:
         self.write_lock = threading.Lock()
         self.requests = []
         self.last = ""
-        self.wires = {}
-        self.shares = {}
 
     def boot(self):
         """Boot, run the command, judge; never raises for what the guest does.  A
@@ -228,119 +175,6 @@ class Guest:
         return result
 
     # -- what QEMU is started with --
-
-    def _socketpair(self):
-        """A socket for us, and the number of its other end for QEMU."""
-        ours, theirs = socket.socketpair()
-        self.sockets += [ours, theirs]
-        self.fds.append(theirs)
-        return ours, theirs.fileno()
-
-    def _port(self, name):
-        """The socket behind a serial port.  Ports NAME.a and NAME.b are wired
-        together, any other is echoed by us."""
-        if not name.endswith((".a", ".b")):
-            ours, number = self._socketpair()
-            self.echoes.append(ours)
-            return number
-        return self._wire(name)
-
-    def _wire(self, name):
-        """One end of the socket between NAME.a and NAME.b, both of them QEMU's."""
-        if name not in self.wires:
-            pair = socket.socketpair()
-            self.sockets += pair
-            self.fds += pair
-            for end, sock in zip("ab", pair):
-                roomy(sock)
-                self.wires[name[:-1] + end] = sock.fileno()
-        return self.wires[name]
-
-    def _image(self, device):
-        path = os.path.join(self.dir, device.id + ".img")
-        with open(path, "wb") as image:
-            image.write(disk_contents(device.id))
-            image.truncate(device.size)
-        self.images[device.id] = path
-        if device.kind == "vhost-user-blk":
-            self.images[STORAGE_DAEMON_SERIAL] = path
-        return path
-
-    def _device(self, device):
-        args, words = [], device.properties()
-        if device.bus == "port":
-            args += ["-device", "pcie-root-port,id=port-%s,bus=pcie.0,chassis=%d,slot=%d"
-                     % (device.id, 100 + device.slot, 100 + device.slot)]
-        if device.bus == "bypass":
-            args += ["-device", "pcie-root-port,id=port-%s,bus=bypass,addr=0x%x,chassis=%d,"
-                     "slot=%d" % (device.id, device.slot, 200 + device.slot, 200 + device.slot)]
-        if device.kind in ("blk", "scsi"):
-            args += ["-drive", "file=%s,format=raw,if=none,id=drive-%s,cache=unsafe"
-                     % (self._image(device), device.id)]
-            disk = ["drive=drive-" + device.id, "serial=" + device.id]
-            if device.kind == "blk":
-                words += disk
-            else:
-                args += ["-device", ",".join(words), "-device",
-                         ",".join(["scsi-hd", "bus=%s.0" % device.id] + disk)]
-                return args
-        elif device.kind == "net":
-            if device.wire:
-                netdev = "socket,fd=%d" % self._wire(device.wire)
-            elif device.tap:
-                process, tap = open_tap()
-                self.helpers.append(process)
-                self.fds.append(tap)
-                netdev = "tap,fd=%d" % tap.fileno()
-            else:
-                netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
-            args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]
-            words += ["netdev=net-" + device.id, "romfile="]
-            if device.mac:
-                words += ["mac=" + device.mac]
-        elif device.kind == "9p":
-            share = os.path.join(self.dir, device.id + ".share")
-            os.mkdir(share)
-            self.shares[device.id] = share
-            args += ["-fsdev", "local,id=fs-%s,path=%s,security_model=none"
-                     % (device.id, share)]
-            words += ["fsdev=fs-" + device.id, "mount_tag=" + device.id]
-        elif device.kind == "console":
-            args += ["-device", ",".join(words)]
-            for port in device.ports or [device.id]:
-                args += ["-chardev", "socket,id=chr-%s,fd=%d" % (port, self._port(port)),
-                         "-device", "virtserialport,bus=%s.0,chardev=chr-%s,name=%s"
-                         % (device.id, port, port)]
-            return args
-        elif device.kind == "rng":
-            args += ["-object", "rng-builtin,id=obj-" + device.id]
-            words += ["rng=obj-" + device.id]
-        elif device.kind == "vhost-user-blk":
-            path = os.path.join(self.dir, device.id + ".sock")
-            self._storage_daemon(device, path)
-            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)]
-            words += ["chardev=chr-" + device.id, "num-queues=1"]
-        return args + ["-device", ",".join(words)]
-
-    def _storage_daemon(self, device, path):
-        """Another process that is the device."""
-        image = self.images.get(device.id) or self._image(device)
-        log = open(os.path.join(self.dir, device.id + ".err"), "wb")  # pylint: disable=R1732
-        with log:
-            daemon = subprocess.Popen(  # pylint: disable=R1732
-                ["timeout", "-k", "5", str(self.timeout + 30), "qemu-storage-daemon",
-                 "--pidfile", os.path.join(self.dir, device.id + ".pid"),
-                 "--blockdev", "driver=file,node-name=disk,filename=" + image,
-                 "--export", "type=vhost-user-blk,id=exp,node-name=disk,writable=on,"
-                 "addr.type=unix,addr.path=" + path],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.helpers.append(daemon)
-        deadline = time.monotonic() + 10
-        while not os.path.exists(path):
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                raise report.Failure("%s: qemu-storage-daemon does not start: %s" % (
-                    self.name, open(log.name, encoding="utf-8").read().strip()))
-            time.sleep(0.05)
 
     def command_line(self, interactive=False):
         """QEMU's whole command line."""
