@@ -10,12 +10,14 @@ import sys
 import time
 
 from . import report
-from .guest_machine import MIB
+from .guest_machine import MIB, virtiofsd
 
 SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
 
 # What qemu-storage-daemon answers when it is asked for a disk's serial number.
 STORAGE_DAEMON_SERIAL = "vhost_user_blk"
+# What the guest calls the contents of the only device of its kind.
+PMEM_SERIAL = "pmem0"
 
 
 def disk_contents(serial):
@@ -117,8 +119,9 @@ class Backends:
     def _device(self, device):
         args, words = [], device.properties()
         if device.bus == "port":
-            args += ["-device", "pcie-root-port,id=port-%s,bus=pcie.0,chassis=%d,slot=%d"
-                     % (device.id, 100 + device.slot, 100 + device.slot)]
+            args += ["-device", "pcie-root-port,id=port-%s,bus=pcie.0,chassis=%d,slot=%d%s"
+                     % (device.id, 100 + device.slot, 100 + device.slot,
+                        ",addr=0x%x" % device.port if device.port else "")]
         if device.bus == "bypass":
             args += ["-device", "pcie-root-port,id=port-%s,bus=bypass,addr=0x%x,chassis=%d,"
                      "slot=%d" % (device.id, device.slot, 200 + device.slot, 200 + device.slot)]
@@ -163,6 +166,22 @@ class Backends:
         elif device.kind == "rng":
             args += ["-object", "rng-builtin,id=obj-" + device.id]
             words += ["rng=obj-" + device.id]
+        elif device.kind == "crypto":
+            args += ["-object", "cryptodev-backend-builtin,id=obj-" + device.id]
+            words += ["cryptodev=obj-" + device.id]
+        elif device.kind == "pmem":
+            args += ["-object", "memory-backend-file,id=obj-%s,share=on,mem-path=%s,size=%d"
+                     % (device.id, self._image(device), device.size)]
+            words += ["memdev=obj-" + device.id]
+            self.images[PMEM_SERIAL] = self.images[device.id]
+        elif device.kind == "mem":
+            args += ["-object", "memory-backend-ram,id=obj-%s,size=256M" % device.id]
+            words += ["memdev=obj-" + device.id, "requested-size=0"]
+        elif device.kind == "fs":
+            path = os.path.join(self.dir, device.id + ".sock")
+            self._virtiofsd(device, path)
+            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)]
+            words += ["chardev=chr-" + device.id, "tag=" + device.id]
         elif device.kind == "vhost-user-blk":
             path = os.path.join(self.dir, device.id + ".sock")
             self._storage_daemon(device, path)
@@ -171,21 +190,38 @@ class Backends:
         return args + ["-device", ",".join(words)]
 
     def _storage_daemon(self, device, path):
-        """Another process that is the device."""
+        """Another process that is the disk."""
         image = self.images.get(device.id) or self._image(device)
+        self._daemon(device, path, [
+            "qemu-storage-daemon", "--pidfile", os.path.join(self.dir, device.id + ".pid"),
+            "--blockdev", "driver=file,node-name=disk,filename=" + image,
+            "--export", "type=vhost-user-blk,id=exp,node-name=disk,writable=on,"
+            "addr.type=unix,addr.path=" + path])
+
+    def _virtiofsd(self, device, path):
+        """Another process that is the file system."""
+        share = os.path.join(self.dir, device.id + ".share")
+        os.mkdir(share)
+        self.shares[device.id] = share
+        program = virtiofsd()
+        if program.startswith("/usr/lib/qemu/"):        # QEMU's own, before 8.0
+            words = ["-o", "source=" + share, "-o", "sandbox=chroot", "-f"]
+        else:
+            words = ["--shared-dir", share, "--sandbox=chroot"]
+        self._daemon(device, path, [program, "--socket-path=" + path, *words])
+
+    def _daemon(self, device, path, command):
+        """Start what is to listen at path, and wait until it does."""
         log = open(os.path.join(self.dir, device.id + ".err"), "wb")  # pylint: disable=R1732
         with log:
             daemon = subprocess.Popen(  # pylint: disable=R1732
-                ["timeout", "-k", "5", str(self.timeout + 30), "qemu-storage-daemon",
-                 "--pidfile", os.path.join(self.dir, device.id + ".pid"),
-                 "--blockdev", "driver=file,node-name=disk,filename=" + image,
-                 "--export", "type=vhost-user-blk,id=exp,node-name=disk,writable=on,"
-                 "addr.type=unix,addr.path=" + path],
+                ["timeout", "-k", "5", str(self.timeout + 30), *command],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.helpers.append(daemon)
         deadline = time.monotonic() + 10
         while not os.path.exists(path):
             if daemon.poll() is not None or time.monotonic() > deadline:
-                raise report.Failure("%s: qemu-storage-daemon does not start: %s" % (
-                    self.name, open(log.name, encoding="utf-8").read().strip()))
+                with open(log.name, encoding="utf-8", errors="replace") as said:
+                    raise report.Failure("%s: %s does not start: %s" % (
+                        self.name, command[0], said.read().strip()))
             time.sleep(0.05)

@@ -9,7 +9,10 @@ from . import report
 DRIVERS = {
     "blk": "virtio_blk", "scsi": "virtio_scsi", "net": "virtio_net", "9p": "9pnet_virtio",
     "console": "virtio_console", "rng": "virtio_rng", "keyboard": "virtio_input",
-    "tablet": "virtio_input", "balloon": "virtio_balloon", "vhost-user-blk": "virtio_blk",
+    "tablet": "virtio_input", "mouse": "virtio_input", "balloon": "virtio_balloon",
+    "vhost-user-blk": "virtio_blk", "gpu": "virtio_gpu", "crypto": "virtio_crypto",
+    "fs": "virtiofs", "pmem": "virtio_pmem", "mem": "virtio_mem",
+    "vsock": "vmw_vsock_virtio_transport",
 }
 # The features that the table of a reader shows; JSON has all of them.
 SHOWN = ("ACCESS_PLATFORM", "VERSION_1", "legacy", "RING_PACKED")
@@ -32,6 +35,10 @@ def features_wrong(device, features):
         "legacy": device.mode == "legacy",
         "RING_PACKED": device.packed,
     }
+    # Off only where it was asked for, and on unless the device has no use for it.
+    for option, name in (("indirect_desc=off", "INDIRECT_DESC"), ("event_idx=off", "EVENT_IDX")):
+        if option in device.options.split(","):
+            wanted[name] = False
     for name, present in wanted.items():
         if (name in features) != present:
             return "%s %s negotiated" % (name, "not" if present else "must not be")

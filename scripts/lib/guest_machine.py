@@ -82,26 +82,50 @@ def accelerator():
     return ["-accel", "tcg,thread=multi"]
 
 
+def virtiofsd():
+    """The daemon behind a virtiofs share: QEMU's own, or the one in its place."""
+    for path in (os.environ.get("VIRTIOFSD"), "/usr/lib/qemu/virtiofsd",
+                 "/usr/libexec/virtiofsd", shutil.which("virtiofsd")):
+        if path and os.access(path, os.X_OK):
+            return path
+    return None
+
+
 # --- devices --------------------------------------------------------------
 
 # Number of the expander bus that bypasses the IOMMU; each device there has a
 # root port, whose bus follows in number.
 BYPASS_BUS = 0x40
 
-PCI_NAMES = {
-    "blk": "virtio-blk-pci", "scsi": "virtio-scsi-pci", "net": "virtio-net-pci",
-    "9p": "virtio-9p-pci", "console": "virtio-serial-pci", "rng": "virtio-rng-pci",
-    "keyboard": "virtio-keyboard-pci", "tablet": "virtio-tablet-pci",
-    "balloon": "virtio-balloon-pci", "vhost-user-blk": "vhost-user-blk-pci",
+# The bus below the PCIe-to-PCI bridge, and that which its root port makes.
+BRIDGE_PORT_BUS, BRIDGE_BUS = 1, 2
+
+# Without "-pci", and with "-device" in its place for a device of virtio-mmio.
+NAMES = {
+    "blk": "virtio-blk", "scsi": "virtio-scsi", "net": "virtio-net",
+    "9p": "virtio-9p", "console": "virtio-serial", "rng": "virtio-rng",
+    "keyboard": "virtio-keyboard", "tablet": "virtio-tablet", "mouse": "virtio-mouse",
+    "balloon": "virtio-balloon", "vhost-user-blk": "vhost-user-blk",
+    "gpu": "virtio-gpu", "crypto": "virtio-crypto", "fs": "vhost-user-fs",
+    "pmem": "virtio-pmem", "mem": "virtio-mem", "vsock": "vhost-vsock",
+    "sound": "virtio-sound",
 }
+# Those that were never anything but virtio 1.0: they have no disable-legacy=.
+MODERN_ONLY = ("fs",)
+# Back ends in another process, which need memory that can be shared.
+OTHER_PROCESS = ("vhost-user-blk", "fs")
+# What is plugged where memory may be, and needs room there.
+MEMORY_DEVICES = ("pmem", "mem")
 
 
 @dataclass
 class Device:
-    """A virtio PCI device.  mode: modern, transitional or legacy.  wire:
-    NAME.a or NAME.b, the two NICs that are connected to each other.  tap: a NIC
-    that takes TSO and whose packets are lost.  bus: pcie.0, port (a root port of
-    its own) or bypass (one on an expander bus that the IOMMU leaves alone)."""
+    """A virtio device.  mode: modern, transitional or legacy.  wire: NAME.a or
+    NAME.b, the two NICs that are connected to each other.  tap: a NIC that takes
+    TSO and whose packets are lost.  bus: pcie.0, port (a root port of its own),
+    bridge (one PCIe-to-PCI bridge for all of them), bypass (one on an expander
+    bus that the IOMMU leaves alone) or mmio.  port: the slot of its root port, and
+    number the bus that makes, if they are to be known beforehand."""
     kind: str
     id: str
     access: bool = False
@@ -116,9 +140,21 @@ class Device:
     mac: str = ""
     ports: tuple = ()
     function: int = 0
+    port: int = 0
+    number: int = 0
+
+    def model(self):
+        """QEMU's name of it."""
+        return NAMES[self.kind] + ("-device" if self.bus == "mmio" else "-pci")
 
     def pci(self):
         """Address in the guest, where it is known beforehand."""
+        if self.bus == "mmio":
+            return "virtio-mmio.%d" % self.slot
+        if self.bus == "bridge":
+            return "0000:%02x:%02x.0" % (BRIDGE_BUS, self.slot)
+        if self.number:
+            return "0000:%02x:00.0" % self.number
         if self.bus == "bypass":
             return "0000:%02x:00.0" % (BYPASS_BUS + 1 + self.slot)
         return "0000:00:%02x.%d" % (self.slot, self.function)
@@ -127,31 +163,39 @@ class Device:
         words = [self.kind, self.mode]
         words += ["packed"] if self.packed else []
         words += ["ACCESS_PLATFORM"] if self.access else []
-        words += ["bypassing bus"] if self.bus == "bypass" else []
+        words += {"pcie.0": [], "bypass": ["bypassing bus"], "port": ["root port"],
+                  "bridge": ["PCI bridge"], "mmio": ["mmio"]}[self.bus]
         return " ".join(words)
 
     def missing(self):
         """Why this QEMU cannot have it, or None."""
-        name = PCI_NAMES[self.kind]
+        name = self.model()
         if name not in qemu_devices():
             return "%s has no %s" % (QEMU, name)
         if self.packed and "packed" not in device_properties(name):
             return "%s of %s has no packed=" % (name, QEMU)
         if self.kind == "vhost-user-blk" and not shutil.which("qemu-storage-daemon"):
             return "qemu-storage-daemon is missing (package qemu-system-common)"
+        if self.kind == "fs" and not virtiofsd():
+            return "virtiofsd is missing (package qemu-system-common or virtiofsd)"
         return None
 
     def properties(self):
-        words = [PCI_NAMES[self.kind], "id=" + self.id]
+        words = [self.model(), "id=" + self.id]
         if self.bus in ("port", "bypass"):
             words += ["bus=port-" + self.id]
+        elif self.bus == "bridge":
+            words += ["bus=bridge", "addr=0x%x.0" % self.slot]
+        elif self.bus == "mmio":
+            words += ["bus=virtio-mmio-bus.%d" % self.slot]
         else:
             words += ["bus=" + self.bus, "addr=0x%x.%d" % (self.slot, self.function)]
-        words += {
-            "modern": ["disable-legacy=on", "disable-modern=off"],
-            "legacy": ["disable-legacy=off", "disable-modern=on"],
-            "transitional": ["disable-legacy=off", "disable-modern=off"],
-        }[self.mode]
+        if self.bus != "mmio" and self.kind not in MODERN_ONLY:
+            words += {
+                "modern": ["disable-legacy=on", "disable-modern=off"],
+                "legacy": ["disable-legacy=off", "disable-modern=on"],
+                "transitional": ["disable-legacy=off", "disable-modern=off"],
+            }[self.mode]
         words += ["iommu_platform=on"] if self.access else []
         words += ["packed=on"] if self.packed else []
         words += [self.options] if self.options else []
@@ -160,8 +204,10 @@ class Device:
 
 @dataclass
 class Machine:
-    """iommu: none, intel, intel-caching, amd or virtio.  icount: an instruction
-    takes a nanosecond of the guest's time, whatever the host does."""
+    """iommu: none, intel, intel-caching, amd or virtio.  iommu_options: more of
+    intel-iommu's.  board: q35 or microvm, with legacy devices or with modern ones.
+    icount: an instruction takes a nanosecond of the guest's time, whatever the host
+    does."""
     iommu: str = "intel"
     devices: list = field(default_factory=list)
     default_bus_bypass: bool = False
@@ -170,13 +216,17 @@ class Machine:
     memory: str = "1G"
     icount: bool = False
     cpu: str = "max"
+    board: str = "q35"
+    iommu_options: str = ""
+    bridge: int = 0                 # slot of the root port above the PCI bridge
 
     def memory_bytes(self):
         return int(self.memory[:-1]) * MIB * (1024 if self.memory.endswith("G") else 1)
 
     def __post_init__(self):
         """Give each device without a slot a free one; slot 1 is the IOMMU's."""
-        for bus, first in (("pcie.0", 2), ("bypass", 0), ("port", 0)):
+        for bus, first in (("pcie.0", 2), ("bypass", 0), ("port", 0), ("bridge", 1),
+                           ("mmio", 0)):
             taken = {d.slot for d in self.devices if d.bus == bus and d.slot}
             if bus == "pcie.0":
                 taken |= {0x1c, 0x1d, 0x1e, 0x1f}
@@ -204,6 +254,10 @@ class Machine:
                 return "%s has no pxb-pcie" % QEMU
             if "bypass_iommu" not in device_properties("pxb-pcie"):
                 return "pxb-pcie of %s has no bypass_iommu=" % QEMU
+        if self.board == "q35" and self.iommu.startswith("intel") and self.iommu_options:
+            for word in self.iommu_options.split(","):
+                if word.split("=")[0] not in device_properties("intel-iommu"):
+                    return "intel-iommu of %s has no %s" % (QEMU, word)
         for device in self.devices:
             reason = device.missing()
             if reason:
@@ -212,22 +266,32 @@ class Machine:
 
     def arguments(self):
         """QEMU's arguments for the machine, without its devices."""
-        machine = "q35,kernel-irqchip=split"
+        if self.board == "q35":
+            machine = "q35,kernel-irqchip=split"
+        else:
+            # Without ACPI the devices are on the kernel's command line.
+            machine = "microvm,acpi=off,x-option-roms=off,rtc=on"
         if self.default_bus_bypass:
             machine += ",default-bus-bypass-iommu=on"
-        if any(d.kind == "vhost-user-blk" for d in self.devices):
+        if any(d.kind in OTHER_PROCESS for d in self.devices):
             machine += ",memory-backend=ram"
         cpu = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
                if self.icount else accelerator())
         args = ["-M", machine, *cpu, "-cpu", self.cpu, "-smp", str(self.smp),
-                "-m", self.memory, "-nodefaults", "-no-user-config", "-no-reboot",
+                "-m", self.memory + (",maxmem=4G" if any(
+                    d.kind in MEMORY_DEVICES for d in self.devices) else ""), "-nodefaults", "-no-user-config", "-no-reboot",
                 "-display", "none"]
         if "memory-backend" in machine:
             args += ["-object", "memory-backend-memfd,id=ram,size=%s,share=on" % self.memory]
+        if self.board != "q35":
+            return args + ["-global", "virtio-mmio.force-legacy=%s" % (
+                "on" if self.board == "microvm-legacy" else "off")]
         # A bus that bypasses the IOMMU bypasses its interrupt remapping too, and
         # then the guest never gets the interrupts of the devices there.
         intel = "intel-iommu,intremap=%s" % (
             "off" if any(d.bus == "bypass" for d in self.devices) else "on")
+        if self.iommu_options:
+            intel += "," + self.iommu_options
         # The IOMMU comes first: a device placed before it would miss it.
         args += {
             "none": [],
@@ -239,4 +303,8 @@ class Machine:
         if any(d.bus == "bypass" for d in self.devices):
             args += ["-device", "pxb-pcie,id=bypass,bus=pcie.0,addr=0x1c,bus_nr=0x%x,"
                      "bypass_iommu=true" % BYPASS_BUS]
+        if any(d.bus == "bridge" for d in self.devices):
+            args += ["-device", "pcie-root-port,id=port-bridge,bus=pcie.0,addr=0x%x,chassis=90,"
+                     "slot=90" % self.bridge, "-device", "pcie-pci-bridge,id=bridge,"
+                     "bus=port-bridge"]
         return args

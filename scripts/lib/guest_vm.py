@@ -204,7 +204,10 @@ class Guest(Backends):
         first, number = self._socketpair()
         args += ["-chardev", "socket,id=log,fd=%d" % number, "-serial", "chardev:log"]
         second, number = self._socketpair()
-        args += ["-chardev", "socket,id=out,fd=%d" % number, "-serial", "chardev:out"]
+        args += ["-chardev", "socket,id=out,fd=%d" % number]
+        # A microvm has one serial port by itself.
+        args += (["-serial", "chardev:out"] if self.machine.board == "q35" else
+                 ["-device", "isa-serial,index=1,chardev=out"])
         self.control = second
         for event in [*FAULT_EVENTS, *self.trace]:
             if event in trace_events() or "*" in event:
@@ -415,11 +418,28 @@ class Guest(Backends):
                 {"type": "abs", "data": {"axis": "x", "value": 1000}},
                 {"type": "abs", "data": {"axis": "y", "value": 2000}}])
             return "moved"
+        if word == "mouse":
+            self.qmp.command("input-send-event", events=[
+                {"type": "rel", "data": {"axis": "x", "value": 5}}])
+            return "moved"
         if word == "balloon":
             return self._balloon()
+        if word == "screen":
+            return self._screen(rest)
         if word in self.serve:
             return self.serve[word](rest)
         raise report.Failure("the host knows no request %r" % word)
+
+    def _screen(self, device):
+        """What a graphics device shows: WIDTHxHEIGHT, and the digest of its pixels."""
+        path = os.path.join(self.dir, "screen.ppm")
+        self.qmp.command("screendump", filename=path, device=device)
+        with open(path, "rb") as dump:
+            kind, size, depth = (dump.readline().strip() for _ in range(3))
+            if (kind, depth) != (b"P6", b"255"):
+                raise report.Failure("screendump is no PPM of 24 bits")
+            return "%s %s" % (size.decode().replace(" ", "x"),
+                              hashlib.sha256(dump.read()).hexdigest())
 
     def _balloon(self):
         whole = self.qmp.command("query-balloon")["actual"]
