@@ -146,7 +146,8 @@ class Backends:
             else:
                 netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
             args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]
-            words += ["netdev=net-" + device.id, "romfile="]
+            words += ["netdev=net-" + device.id]
+            words += ["romfile="] if device.bus != "mmio" else []
             if device.mac:
                 words += ["mac=" + device.mac]
         elif device.kind == "9p":

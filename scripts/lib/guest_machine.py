@@ -100,6 +100,9 @@ BYPASS_BUS = 0x40
 # The bus below the PCIe-to-PCI bridge, and that which its root port makes.
 BRIDGE_PORT_BUS, BRIDGE_BUS = 1, 2
 
+# Where a microvm without ACPI has its transports, eight of them.
+MMIO_BASE, MMIO_IRQ = 0xfeb00000, 5
+
 # Without "-pci", and with "-device" in its place for a device of virtio-mmio.
 NAMES = {
     "blk": "virtio-blk", "scsi": "virtio-scsi", "net": "virtio-net",
@@ -264,22 +267,30 @@ class Machine:
                 return reason
         return None
 
+    def parameters(self):
+        """What the kernel must be told of the machine."""
+        return ["virtio_mmio.device=512@0x%x:%d" % (MMIO_BASE + 512 * d.slot, MMIO_IRQ + d.slot)
+                for d in self.devices if d.bus == "mmio"]
+
     def arguments(self):
         """QEMU's arguments for the machine, without its devices."""
         if self.board == "q35":
             machine = "q35,kernel-irqchip=split"
         else:
-            # Without ACPI the devices are on the kernel's command line.
-            machine = "microvm,acpi=off,x-option-roms=off,rtc=on"
+            # Without ACPI the devices are on the kernel's command line; QEMU would put
+            # them behind our "--".  The interrupt of the clock is one of theirs.
+            machine = "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,rtc=off"
         if self.default_bus_bypass:
             machine += ",default-bus-bypass-iommu=on"
         if any(d.kind in OTHER_PROCESS for d in self.devices):
             machine += ",memory-backend=ram"
+        memory = self.memory
+        if any(d.kind in MEMORY_DEVICES for d in self.devices):
+            memory += ",maxmem=4G"
         cpu = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
                if self.icount else accelerator())
         args = ["-M", machine, *cpu, "-cpu", self.cpu, "-smp", str(self.smp),
-                "-m", self.memory + (",maxmem=4G" if any(
-                    d.kind in MEMORY_DEVICES for d in self.devices) else ""), "-nodefaults", "-no-user-config", "-no-reboot",
+                "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot",
                 "-display", "none"]
         if "memory-backend" in machine:
             args += ["-object", "memory-backend-memfd,id=ram,size=%s,share=on" % self.memory]

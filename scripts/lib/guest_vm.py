@@ -178,7 +178,7 @@ class Guest(Backends):
 
     def command_line(self, interactive=False):
         """QEMU's whole command line."""
-        append = " ".join([*ALWAYS, self.append])
+        append = " ".join([*ALWAYS, *self.machine.parameters(), self.append])
         if not interactive:
             append += " -- " + split_command(self.command)
         args = [QEMU, *self.machine.arguments(), "-kernel", self.kernel,
@@ -343,7 +343,7 @@ class Guest(Backends):
         match = re.match(r"vdma: exit (\d+)$", line)
         if match:
             self.result.exit_code = int(match.group(1))
-            if self.machine.iommu == "virtio":
+            if self.machine.iommu == "virtio" or self.machine.board != "q35":
                 self._in_background(self._quit, ())
             return
         match = re.match(r"HOSTREQ (\d+) (.*)$", line)
@@ -362,7 +362,8 @@ class Guest(Backends):
     # -- what the guest asks for --
 
     def _quit(self):
-        """End QEMU in place of the guest's own power-off.
+        """End QEMU in place of the guest's own power-off, which a microvm without
+        ACPI has not.
 
         The base resets every virtio device at power-off, the virtio-iommu
         among them; a flush of lazily freed IOVAs that comes after it waits for
