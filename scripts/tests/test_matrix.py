@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of the covering design of make matrix, of its expectations, and of how
+results are judged and reported."""
+
+import itertools
+import os
+import sys
+import tempfile
+import unittest
+from unittest import mock
+from xml.etree import ElementTree
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+from lib import (guest_log, guest_machine, guest_vm, matrix_expect,     # noqa: E402
+                 matrix_judge, matrix_plan, matrix_report, report)
+from lib.guest_expect import Expect                                     # noqa: E402
+from lib.guest_machine import Device, Machine                           # noqa: E402
+
+TABLE = matrix_plan.load()
+FACTORS = matrix_plan.Factors(TABLE)
+COVERED = matrix_plan.cover(FACTORS)
+
+# A design so small that all of it can be written out.
+SMALL = {"covering": {
+    "seed": 1, "devices": 2, "machine": {"iommu": ["none", "intel"], "root": ["behind", "off"]},
+    "device": {"kind": ["blk", "net"], "ring": ["split", "packed"]},
+    "hides": [{"root": "off"}],
+    "never": [{"why": "none has nothing to turn off", "any": [{"iommu": "none", "root": "off"}]}]}}
+
+
+class TestCovering(unittest.TestCase):
+    def test_every_pair_that_may_meet_has_met(self):
+        met = set()
+        for machine, devices in COVERED:
+            for one in devices:
+                met |= FACTORS.of({**machine, **one})
+        self.assertEqual(FACTORS.pairs() - met, set())
+
+    def test_what_does_not_meet_is_forbidden_and_nothing_else_is_missing(self):
+        everything = {frozenset([(f, a), (g, b)])
+                      for f, g in itertools.combinations(FACTORS.all, 2)
+                      for a, b in itertools.product(FACTORS.all[f], FACTORS.all[g])}
+        for pair in everything - FACTORS.pairs():
+            self.assertIsNone(FACTORS.complete(dict(pair), FACTORS.all), pair)
+
+    def test_nothing_forbidden_is_made(self):
+        for machine, devices in COVERED:
+            for one in devices:
+                self.assertIsNone(FACTORS.forbidden({**machine, **one}))
+
+    def test_is_the_same_on_each_run(self):
+        self.assertEqual(matrix_plan.cover(matrix_plan.Factors(SMALL)),
+                         matrix_plan.cover(matrix_plan.Factors(SMALL)))
+
+    def test_pairs_of_a_small_design_are_those_written_out(self):
+        pairs = matrix_plan.Factors(SMALL).pairs()
+        self.assertEqual(len(pairs), 6 * 4 - 1)
+        self.assertNotIn(frozenset([("iommu", "none"), ("root", "off")]), pairs)
+
+    def test_what_is_hidden_does_not_count_as_met(self):
+        met = matrix_plan.Factors(SMALL).of(
+            {"iommu": "intel", "root": "off", "kind": "blk", "ring": "split"})
+        self.assertEqual(met, {frozenset([("root", "off"), other]) for other in (
+            ("iommu", "intel"), ("kind", "blk"), ("ring", "split"))})
+
+    def test_a_constraint_on_a_level_that_is_none_is_an_error(self):
+        wrong = {"covering": {**SMALL["covering"], "never": [
+            {"why": "typo", "any": [{"iommu": "intell"}]}]}}
+        with self.assertRaisesRegex(report.Failure, "intell"):
+            matrix_plan.Factors(wrong)
+
+    def test_a_slice_has_every_level_of_the_whole(self):
+        boots = matrix_plan.covering(TABLE)
+        few = matrix_plan.slice_of(boots)
+        self.assertLess(len(few), len(boots) / 2)
+        self.assertEqual({x for b in few for x in matrix_plan.levels_of(b)},
+                         {x for b in boots for x in matrix_plan.levels_of(b)})
+
+    def test_places_do_not_collide(self):
+        for boot in matrix_plan.covering(TABLE):
+            places = [d.pci() for d in boot.machine.devices]
+            self.assertEqual(len(places), len(set(places)), boot.name)
+
+
+def device(*args, **words):
+    """A device where the first of a covering boot is."""
+    return Device(*args, **{"slot": 2, **words})
+
+
+class TestExpect(unittest.TestCase):
+    def test_agrees_with_the_rows_written_by_hand(self):
+        compared = 0
+        for boot in matrix_plan.promise(TABLE):
+            for row in boot.rows:
+                found = [d for d in boot.machine.devices if d.id == row.device]
+                if boot.kernel != "stock" and found:
+                    self.assertEqual(
+                        matrix_expect.expect(boot.machine, boot.append, found[0]), row.expect,
+                        "%s/%s" % (boot.name, row.device))
+                    compared += 1
+        self.assertGreater(compared, 50)
+
+    def check(self, machine, append, group, access, which=0):
+        self.assertEqual(matrix_expect.expect(machine, append, machine.devices[which]),
+                         Expect(group, access))
+
+    def test_an_address_says_more_than_a_type(self):
+        machine = Machine("intel", [device("blk", "a", access=True)])
+        self.check(machine, "virtio_dma=blk:pt,0000:00:02.0:on", "DMA-FQ", "translated-lazy")
+        self.check(machine, "virtio_dma=blk:on,0000:00:02.0:pt", "identity", "identity")
+
+    def test_devices_behind_a_pci_bridge_share_their_fate(self):
+        machine = Machine("intel", [device("net", "a", access=True, bus="bridge", slot=1),
+                                    device("blk", "b", access=True, bus="bridge", slot=2),
+                                    device("blk", "c", access=True)], bridge=0x11)
+        self.check(machine, "virtio_dma=net:on", "DMA-FQ", "translated-lazy", 1)
+        self.check(machine, "virtio_dma=net:on", "identity", "identity", 2)
+
+    def test_functions_of_a_device_share_their_fate(self):
+        machine = Machine("virtio", [device("net", "a", slot=16),
+                                     device("blk", "b", slot=16, function=1, access=True)])
+        self.check(machine, "virtio_dma=net:on", "DMA-FQ", "translated-lazy", 1)
+
+    def test_forced_bouncing_is_everywhere_but_where_addresses_are_translated(self):
+        self.check(Machine("none", [device("blk", "a")]), "swiotlb=force", "-", "bounced")
+        machine = Machine("intel", [device("blk", "a", access=True), device("blk", "b", slot=3)])
+        self.check(machine, "swiotlb=force", "identity", "bounced")
+        self.check(machine, "iommu=on swiotlb=force", "DMA-FQ", "translated-lazy")
+
+    def test_an_iommu_that_is_off_is_none(self):
+        machine = Machine("intel", [device("blk", "a", access=True)])
+        for off in ("iommu=off", "intel_iommu=off"):
+            self.check(machine, off, "-", "direct")
+        self.check(Machine("amd", [device("blk", "a", access=True)]), "intel_iommu=off",
+                   "identity", "identity")
+
+    def test_caching_mode_is_strict_of_its_own_accord(self):
+        self.check(Machine("intel", [device("blk", "a", access=True)],
+                           iommu_options="caching-mode=on,aw-bits=48"), "iommu=on",
+                   "DMA", "translated-strict")
+
+    def test_says_nothing_of_parameters_that_it_does_not_know(self):
+        with self.assertRaisesRegex(ValueError, "nosuch"):
+            matrix_expect.Wish("nosuch=1")
+
+
+KERNEL = ["[    0.1] iommu: Default domain type: Translated (set via kernel command line)"]
+
+
+def made(seen, **words):
+    """A boot of one disk with iommu=on and a result of it as it should be."""
+    boot = matrix_plan.Boot("b", "ours", Machine("intel", [device("blk", "a", access=True)]),
+                            "iommu=on", [matrix_plan.Row(
+                                "a", "x", "on", Expect("DMA-FQ", "translated-lazy"), True)],
+                            **words)
+    result = guest_vm.Result("b", output=[
+        "vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_blk "
+        "features=ACCESS_PLATFORM,VERSION_1 group=DMA-FQ access=translated-lazy data=ok 1"],
+        kernel=list(KERNEL), trace=["vtd_iotlb_page_update x sid 0x10 y"] if seen else [])
+    return boot, result
+
+
+def the_only(*args):
+    verdicts = matrix_judge.judge(*args)
+    assert len(verdicts) == 1
+    return verdicts[0]
+
+
+class TestJudge(unittest.TestCase):
+    def problems(self, boot, result):
+        return matrix_judge.problems_of(boot, boot.rows[0], result)
+
+    def test_all_as_expected_is_no_problem(self):
+        self.assertEqual(self.problems(*made(True)), [])
+
+    def test_qemu_must_have_seen_it(self):
+        self.assertEqual(self.problems(*made(False)), ["QEMU has not translated its DMA"])
+
+    def test_the_log_must_say_who_decided(self):
+        boot, result = made(True)
+        result.kernel = []
+        self.assertIn("Default domain type", self.problems(boot, result)[0])
+
+    def test_wrong_data_group_and_dma_access_are_problems(self):
+        for old, new in (("data=ok", "data=fail:"), ("DMA-FQ", "DMA"),
+                         ("translated-lazy", "identity"), ("pci=0000:00:02", "pci=0000:00:03")):
+            boot, result = made(True)
+            result.output = [result.output[0].replace(old, new)]
+            self.assertEqual(len(self.problems(boot, result)), 1, old)
+
+    def test_a_failed_boot_fails_its_rows(self):
+        boot, result = made(True)
+        result.problems = ["kernel: BUG: x"]
+        verdict = the_only([boot], {"b": result}, {})
+        self.assertEqual((verdict.word, verdict.notes),
+                         ("FAIL", ["the boot failed: kernel: BUG: x"]))
+
+    def test_data_that_is_wrong_fails_the_row_of_its_device_and_no_other(self):
+        boot, result = made(True)
+        result.problems = ["command ended with status 1"]
+        self.assertEqual(self.problems(boot, result),
+                         ["the boot failed: command ended with status 1"])
+        result.output.append(result.output[0].replace("02.0", "03.0").replace("=ok", "=fail:"))
+        self.assertEqual(self.problems(boot, result), [])
+
+    def test_a_refusal_of_qemu_is_a_skip_only_if_it_was_foreseen(self):
+        for refused, word in (("not supported", "SKIP"), ("", "FAIL"), ("other", "FAIL")):
+            boot, result = made(True, refused=refused)
+            result.problems = ["QEMU: qemu: x is not supported by it"]
+            verdict = the_only([boot], {"b": result}, {})
+            self.assertEqual(verdict.word, word, refused)
+
+    def test_what_stock_did_stands_beside_it_and_judges_nothing(self):
+        boot, result = made(True)
+        boot.twin = matrix_plan.Boot("t", "stock", boot.machine)
+        _, stock = made(True)
+        stock.output = [stock.output[0].replace("data=ok", "data=fail: gone")]
+        verdict = the_only([boot], {"b": result, "t": stock}, {})
+        self.assertEqual((verdict.word, verdict.stock), ("PASS", "FAILS: fail: gone 1"))
+
+    def test_a_device_that_qemu_has_not_is_told_with_its_error(self):
+        done = mock.Mock(returncode=1, stderr="\nqemu: no such device\n")
+        with mock.patch.object(matrix_judge.subprocess, "run", return_value=done):
+            self.assertEqual(matrix_judge.impossible(
+                [{"what": "x", "needs": "y", "arguments": []}]),
+                [("x", "y", "qemu: no such device")])
+
+
+class TestTwins(unittest.TestCase):
+    def test_what_stock_does_not_know_makes_no_second_boot(self):
+        boots = [matrix_plan.Boot(n, "ours", Machine("intel", [device("blk", "a")]), append)
+                 for n, append in (("a", ""), ("b", "iommu=on"), ("c", "virtio_dma=net:on"),
+                                   ("d", "iommu=pt"))]
+        new = matrix_plan.twins(boots)
+        self.assertEqual([b.name for b in new], ["a-stock", "d-stock"])
+        self.assertIs(boots[2].twin, new[0])
+
+    def test_rows_chooses_by_name_row_and_parameters(self):
+        boot, _ = made(True)
+        for pattern, does in (("b", True), ("iommu=on", True), ("a x", True), ("c*", False)):
+            self.assertEqual(boot.matches(pattern), does, pattern)
+
+
+class TestReport(unittest.TestCase):
+    def setUp(self):
+        boot, _ = made(True)
+        boot.append = "<&>"
+        self.verdicts = [
+            matrix_judge.Verdict(boot, boot.rows[0], "PASS"),
+            matrix_judge.Verdict(boot, boot.rows[0], "FAIL", ["a < b"], "FAILS: x")]
+        self.impossible = [("sound", "QEMU 8.2", "no such device")]
+
+    def written(self, write, *args):
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/out"
+            write(path, self.verdicts, self.impossible, 61.0, *args)
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+
+    def test_junit_counts_what_passed_failed_and_was_skipped(self):
+        suite = ElementTree.fromstring(self.written(matrix_report.write_junit)).find("testsuite")
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("skipped")),
+                         ("3", "1", "1"))
+        self.assertEqual(suite.find("testcase/failure").get("message"), "a < b")
+
+    def test_the_page_has_the_reason_of_each_failure_and_no_raw_text(self):
+        with mock.patch.object(guest_machine, "qemu_version", return_value=(7, 2)):
+            page = self.written(matrix_report.write_page, {"b": 1.0})
+        self.assertIn("a &lt; b", page)
+        self.assertIn("&lt;&amp;&gt;", page)
+        self.assertNotIn("<&>", page)
+        self.assertIn("no such device", page)
+        self.assertIn("prefers-color-scheme: dark", page)
+
+    def test_the_page_needs_nothing_from_elsewhere(self):
+        with mock.patch.object(guest_machine, "qemu_version", return_value=(7, 2)):
+            page = self.written(matrix_report.write_page, {})
+        for word in ("http", "<script", "src=", "@import"):
+            self.assertNotIn(word, page)
+
+
+class TestMachine(unittest.TestCase):
+    def test_a_bus_number_follows_the_bridge(self):
+        devices = [Device("blk", "a", bus="bridge"), Device("blk", "b", bus="port"),
+                   Device("blk", "c", bus="function"), Device("net", "d", bus="function")]
+        bridge = matrix_plan.place(devices)
+        machine = Machine("intel", devices, bridge=bridge)
+        self.assertEqual([d.pci() for d in machine.devices],
+                         ["0000:02:01.0", "0000:03:00.0", "0000:00:10.0", "0000:00:10.1"])
+        self.assertIn("multifunction=on", devices[2].options)
+
+    def test_microvm_has_devices_of_virtio_mmio(self):
+        machine = Machine("none", [Device("blk", "a", bus="mmio", mode="legacy")],
+                          board="microvm-legacy")
+        self.assertEqual(machine.devices[0].properties(),
+                         ["virtio-blk-device", "id=a", "bus=virtio-mmio-bus.0"])
+        self.assertIn("virtio-mmio.force-legacy=on", machine.arguments())
+
+    def test_features_that_were_turned_off_must_not_be_negotiated(self):
+        row = guest_log.Row("virtio0", "0000:00:02.0", "virtio_blk",
+                            ["VERSION_1", "EVENT_IDX"], "-", "physical", "ok")
+        found = guest_expect_compare(device("blk", "a", options="event_idx=off"), row)
+        self.assertEqual(found, ["a: EVENT_IDX must not be negotiated"])
+
+
+def guest_expect_compare(one, row):
+    return matrix_judge.guest_expect.compare(one, Expect("-", "physical"), row)
+
+
+if __name__ == "__main__":
+    unittest.main()
