@@ -78,7 +78,7 @@ selftest:	## kselftests inside the guest
 	@scripts/deps.sh run
 	@scripts/selftest.py
 
-matrix:		## the table of expectations row by row, stock beside ours
+matrix:		## every way QEMU can wire a virtio device, stock beside ours; ROWS=pattern
 	@scripts/deps.sh run
 	@scripts/matrix.py
 
