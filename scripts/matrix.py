@@ -55,6 +55,8 @@ def why_not(boot):
     """Why this machine cannot have the boot, or None."""
     if boot.vfio and matrix_plan.EDU not in qemu_devices():
         return "%s has no edu device to give to VFIO" % guest_vm.QEMU
+    if any(d.tap for d in boot.machine.devices) and guest_vm.tap_missing():
+        return guest_vm.tap_missing()
     return boot.machine.missing()
 
 

@@ -28,7 +28,7 @@ def disk_contents(serial):
 def tap_missing():
     """Why no tap device can be had here, or None."""
     try:
-        process, tap = open_tap()
+        process, (tap,) = open_tap()
     except report.Failure as error:
         return str(error)
     tap.close()
@@ -37,19 +37,19 @@ def tap_missing():
     return None
 
 
-def open_tap():
-    """(the process that keeps it, its file) of a new tap device."""
+def open_tap(queues=1):
+    """(the process that keeps it, the files of its queues) of a new tap device."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = subprocess.Popen(  # pylint: disable=R1732
             [sys.executable, os.path.join(os.path.dirname(__file__), "tap.py"),
-             str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+             str(theirs.fileno()), str(queues)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         theirs.close()
-        answer, fds, _, _ = socket.recv_fds(ours, 1024, 1)
+        answer, fds, _, _ = socket.recv_fds(ours, 1024, queues)
     if not fds:
         process.wait()
         raise report.Failure("no tap device: %s" % (answer.decode() or "tap.py failed"))
-    return process, os.fdopen(fds[0], "rb", buffering=0)
+    return process, [os.fdopen(fd, "rb", buffering=0) for fd in fds]
 
 
 def roomy(sock):
@@ -139,10 +139,11 @@ class Backends:
             if device.wire:
                 netdev = "socket,fd=%d" % self._wire(device.wire)
             elif device.tap:
-                process, tap = open_tap()
+                process, taps = open_tap(device.queues)
                 self.helpers.append(process)
-                self.fds.append(tap)
-                netdev = "tap,fd=%d" % tap.fileno()
+                self.fds += taps
+                netdev = "tap,%s=%s" % ("fds" if device.queues > 1 else "fd",
+                                        ":".join(str(tap.fileno()) for tap in taps))
             else:
                 netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
             args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]

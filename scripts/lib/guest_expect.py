@@ -45,7 +45,45 @@ def features_wrong(device, features):
     return None
 
 
-def compare(device, expect, row):
+# The option that sets the size of a device's queues, and which of them those are.
+SIZED = {"blk": ("queue-size", "req."), "scsi": ("virtqueue_size", "request"),
+         "net": ("rx_queue_size", "input."), "fs": ("queue-size", "requests."),
+         "vhost-user-blk": ("queue-size", "req.")}
+# The option for the number of them, and those that each CPU has one of.
+NUMBERED = {"blk": ("num-queues", "req."), "scsi": ("num_queues", "request"),
+            "net": ("queues", "output.")}
+
+
+def rings_wrong(device, rings, cpus):
+    """What is wrong with the virtqueues of a device of a guest with so many CPUs,
+    against the options that QEMU was given, or None."""
+    options = dict(word.partition("=")[::2] for word in device.options.split(","))
+    name, prefix = SIZED.get(device.kind, ("", ""))
+    for ring in rings if name in options else ():
+        if ring.name.startswith(prefix) and ring.size != int(options[name]):
+            return "virtqueue %s has %d entries, expected %s" % (
+                ring.name, ring.size, options[name])
+    name, prefix = NUMBERED.get(device.kind, ("", ""))
+    number = device.queues if name == "queues" else int(options.get(name, 1))
+    if number > 1:
+        used = [r for r in rings if r.name.startswith(prefix) and r.requests]
+        if len(used) != min(number, cpus):
+            return "%d virtqueues %s* were used, expected %d" % (
+                len(used), prefix, min(number, cpus))
+    if options.get("indirect_desc") == "off" and any(r.tables for r in rings):
+        return "indirect tables written, not negotiated"
+    return None
+
+
+def interrupts_wrong(device, irq):
+    """What is wrong with how a device interrupts, or None."""
+    if device.bus == "mmio" or device.kind not in ("blk", "scsi", "net", "console", "rng"):
+        return None
+    wanted = "intx" if "vectors=0" in device.options.split(",") else "msi"
+    return None if irq == wanted else "interrupts by %s, expected %s" % (irq, wanted)
+
+
+def compare(device, expect, row, cpus=2):
     """Problems of one device, none if all is as expected."""
     if row is None:
         return ["%s (%s): not in the guest" % (device.id, device.pci())]
@@ -55,9 +93,9 @@ def compare(device, expect, row):
                                 ("dma_access", expect.access, row.access)):
         if wanted != found:
             problems.append("%s is %s, expected %s" % (what, found, wanted))
-    wrong = features_wrong(device, row.features)
-    if wrong:
-        problems.append(wrong)
+    problems += filter(None, [
+        features_wrong(device, row.features), interrupts_wrong(device, row.irq),
+        row.rings and rings_wrong(device, row.rings, cpus)])
     if row.data.split(" ")[0].rstrip(":") != expect.data:
         problems.append("data check: " + row.data)
     return ["%s: %s" % (device.id, problem) for problem in problems]

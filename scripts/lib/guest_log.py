@@ -174,28 +174,44 @@ def parse_ktap(lines):
 
 
 ROW = re.compile(r"vdma-row: dev=(\S+) pci=(\S+) driver=(\S+) features=(\S+)"
-                 r" group=(\S+) access=(\S+) data=(.*)$")
+                 r" group=(\S+) access=(\S+) irq=(\S+) rings=(\S+) data=(.*)$")
+
+
+@dataclass
+class Ring:
+    """A virtqueue as the guest sees it, and what it has done so far."""
+    name: str
+    size: int
+    requests: int
+    tables: int
 
 
 @dataclass
 class Row:
-    """One virtio device as the guest sees it."""
+    """One virtio device as the guest sees it.  irq: msi, intx or "-"; rings: None
+    where the kernel does not tell."""
     dev: str
     pci: str
     driver: str
     features: list
     group: str
     access: str
+    irq: str
+    rings: object
     data: str
 
 
 def parse_rows(lines):
+    """The Rows that are among some lines."""
     rows = []
     for line in lines:
         match = ROW.search(line)
         if match:
             values = list(match.groups())
             values[3] = values[3].split(",")
+            values[7] = None if values[7] == "-" else [
+                Ring(name, *map(int, numbers)) for name, *numbers in
+                (ring.split(":") for ring in values[7].split(","))]
             rows.append(Row(*values))
     return rows
 

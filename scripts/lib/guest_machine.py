@@ -125,7 +125,7 @@ MEMORY_DEVICES = ("pmem", "mem")
 class Device:
     """A virtio device.  mode: modern, transitional or legacy.  wire: NAME.a or
     NAME.b, the two NICs that are connected to each other.  tap: a NIC that takes
-    TSO and whose packets are lost.  bus: pcie.0, port (a root port of its own),
+    TSO and whose packets are lost; queues: of those that each CPU has.  bus: pcie.0, port (a root port of its own),
     bridge (one PCIe-to-PCI bridge for all of them), bypass (one on an expander
     bus that the IOMMU leaves alone) or mmio.  port: the slot of its root port, and
     number the bus that makes, if they are to be known beforehand."""
@@ -140,6 +140,7 @@ class Device:
     size: int = 64 * MIB
     wire: str = ""
     tap: bool = False
+    queues: int = 1
     mac: str = ""
     ports: tuple = ()
     function: int = 0

@@ -425,11 +425,24 @@ class Guest(Backends):
             return "moved"
         if word == "balloon":
             return self._balloon()
+        if word == "resident":
+            return str(self._resident() // 1024)
         if word == "screen":
             return self._screen(rest)
         if word in self.serve:
             return self.serve[word](rest)
         raise report.Failure("the host knows no request %r" % word)
+
+    def _resident(self):
+        """What QEMU has in the host's memory, in KiB; it is the child of timeout(1)."""
+        timeout = self.qemu.pid
+        try:
+            with open("/proc/%d/task/%d/children" % (timeout, timeout), encoding="ascii") as file:
+                child = file.read().split()[0]
+            with open("/proc/%s/status" % child, encoding="ascii") as file:
+                return int(re.search(r"^VmRSS:\s+(\d+)", file.read(), re.M).group(1))
+        except (OSError, IndexError) as error:
+            raise report.Failure("QEMU's memory cannot be read: %s" % error) from None
 
     def _screen(self, device):
         """What a graphics device shows: WIDTHxHEIGHT, and the digest of its pixels."""

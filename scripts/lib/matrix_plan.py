@@ -285,8 +285,12 @@ def _options(levels, machine):
         words.append({"blk": "queue-size=", "scsi": "virtqueue_size=", "net": "rx_queue_size=",
                       "fs": "queue-size="}[levels["kind"]] + levels["size"])
     if levels["queues"] != "-":
-        words.append({"blk": "num-queues=", "scsi": "num_queues="}[levels["kind"]]
-                     + levels["queues"])
+        words.append({"blk": "num-queues=%s", "scsi": "num_queues=%s", "net": "mq=on"}[
+            levels["kind"]].replace("%s", levels["queues"]))
+        if levels["kind"] == "net" and levels["vectors"] == "-" and levels["place"] != "mmio":
+            words.append("vectors=%d" % (2 * int(levels["queues"]) + 2))
+    if levels["kind"] == "balloon":
+        words.append("free-page-reporting=on")
     if levels["vectors"] != "-":
         words.append("vectors=" + levels["vectors"])
     if machine["ats"] == "on" and levels["access"] == "on" and levels["place"] != "bridge":
@@ -341,6 +345,8 @@ def covering(table):
             devices.append(Device(
                 one["kind"], id_, access=one["access"] == "on", mode=one["mode"],
                 packed=one["ring"] == "packed", bus=one["place"],
+                tap=(one["kind"], one["queues"]) == ("net", "2"),
+                queues=2 if (one["kind"], one["queues"]) == ("net", "2") else 1,
                 options=",".join(_options(one, levels))))
         bridge = place(devices)
         iommu, options = _iommu(levels)

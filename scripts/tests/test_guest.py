@@ -4,6 +4,7 @@
 
 import io
 import os
+import select
 import sys
 import tempfile
 import threading
@@ -14,7 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import selftest                                                  # noqa: E402
-from lib import guest_expect, guest_log, guest_vm, report        # noqa: E402
+from lib import guest_backends, guest_expect, guest_log, guest_vm, report     # noqa: E402
 from lib.guest_expect import Expect                              # noqa: E402
 from lib.guest_log import parse_ktap                             # noqa: E402
 from lib.guest_vm import Device, Machine                         # noqa: E402
@@ -165,7 +166,8 @@ class Splats(unittest.TestCase):
 
 
 ROW = ("vdma-row: dev=virtio3 pci=0000:00:05.0 driver=virtio_blk"
-       " features=ACCESS_PLATFORM,VERSION_1 group=identity access=identity data=%s")
+       " features=ACCESS_PLATFORM,VERSION_1 group=identity access=identity irq=msi"
+       " rings=req.0:256:9:8 data=%s")
 
 
 class Rows(unittest.TestCase):
@@ -184,6 +186,7 @@ class Rows(unittest.TestCase):
         self.assertEqual((row.dev, row.pci, row.driver, row.group, row.access),
                          ("virtio3", "0000:00:05.0", "virtio_blk", "identity", "identity"))
         self.assertEqual(row.features, ["ACCESS_PLATFORM", "VERSION_1"])
+        self.assertEqual(row.rings, [guest_log.Ring("req.0", 256, 9, 8)])
         self.assertEqual(row.data, "fail: read: I/O error")
 
     def test_as_expected(self):
@@ -201,6 +204,39 @@ class Rows(unittest.TestCase):
         ):
             with self.subTest(text=text):
                 self.assertEqual(self.compare(**changes), ["disk: " + text])
+
+    def test_virtqueues_are_as_qemu_was_told(self):
+        full = [guest_log.Ring("req.0", 64, 5, 4), guest_log.Ring("req.1", 64, 7, 0)]
+        for options, rings, text in (
+                ("queue-size=64,num-queues=4", full, None),
+                ("queue-size=128", full, "virtqueue req.0 has 64 entries, expected 128"),
+                ("num-queues=2", full[:1], "1 virtqueues req.* were used, expected 2"),
+                ("num-queues=2", [full[0], guest_log.Ring("req.1", 64, 0, 0)],
+                 "1 virtqueues req.* were used, expected 2"),
+                ("indirect_desc=off", full[1:], None),
+                ("indirect_desc=off", full, "indirect tables written, not negotiated"),
+                ("", full, None)):
+            with self.subTest(options=options, text=text):
+                self.device.options = options
+                self.assertEqual(self.compare(rings=rings), ["disk: " + text] if text else [])
+
+    def test_queues_of_a_nic(self):
+        nic = Device("net", "nic", queues=2, options="rx_queue_size=512")
+        rings = [guest_log.Ring(name, size, used, 0) for name, size, used in (
+            ("input.0", 512, 9), ("output.0", 256, 1), ("input.1", 512, 9), ("output.1", 256, 0))]
+        self.assertEqual(guest_expect.rings_wrong(nic, rings, 2),
+                         "1 virtqueues output.* were used, expected 2")
+        rings[3].requests = 1
+        self.assertIsNone(guest_expect.rings_wrong(nic, rings, 2))
+
+    def test_a_device_without_vectors_has_the_line_of_its_slot(self):
+        for options, irq, text in (
+                ("", "msi", None), ("vectors=0", "intx", None),
+                ("", "intx", "interrupts by intx, expected msi"),
+                ("vectors=0", "msi", "interrupts by msi, expected intx")):
+            with self.subTest(options=options, irq=irq):
+                self.device.options = options
+                self.assertEqual(self.compare(irq=irq), ["disk: " + text] if text else [])
 
     def test_a_device_that_is_absent(self):
         self.assertEqual(guest_expect.compare(self.device, self.expect, None),
@@ -266,6 +302,28 @@ class Machines(unittest.TestCase):
             self.assertIn("was not given", guest._check_contents("other", 0, 3, of_abc))
             self.assertIn("was not given", guest._check_contents("tag/../x", 0, 3, of_abc))
             self.assertIn("No such file", guest._check_contents("tag/none", 0, 3, of_abc))
+
+
+class Tap(unittest.TestCase):
+    def test_frames_of_experiments_come_back_and_no_others(self):
+        reason = guest_vm.tap_missing()
+        if reason:
+            self.skipTest(reason)
+        process, taps = guest_backends.open_tap(2)
+        header = bytes(10)      # struct virtio_net_hdr: nothing to do
+        lost, echoed = (b"\xff" * 6 + b"\x02\0\0\0\0\1" + kind + bytes(range(50))
+                        for kind in (b"\x88\xb6", b"\x88\xb5"))
+        try:
+            for tap in taps:
+                os.write(tap.fileno(), header + lost)
+                os.write(tap.fileno(), header + echoed)
+            for _ in taps:
+                ready, _, _ = select.select(taps, [], [], 10)
+                self.assertEqual(os.read(ready[0].fileno(), 2048)[10:], echoed)
+        finally:
+            for tap in taps:
+                tap.close()
+            process.wait(timeout=10)    # with the device it ends
 
 
 class Races(unittest.TestCase):

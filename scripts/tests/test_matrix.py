@@ -158,7 +158,8 @@ def made(seen, **words):
                             **words)
     result = guest_vm.Result("b", output=[
         "vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_blk "
-        "features=ACCESS_PLATFORM,VERSION_1 group=DMA-FQ access=translated-lazy data=ok 1"],
+        "features=ACCESS_PLATFORM,VERSION_1 group=DMA-FQ access=translated-lazy "
+        "irq=msi rings=- data=ok 1"],
         kernel=list(KERNEL), trace=["vtd_iotlb_page_update x sid 0x10 y"] if seen else [])
     return boot, result
 
@@ -301,7 +302,7 @@ class TestMachine(unittest.TestCase):
 
     def test_features_that_were_turned_off_must_not_be_negotiated(self):
         row = guest_log.Row("virtio0", "0000:00:02.0", "virtio_blk",
-                            ["VERSION_1", "EVENT_IDX"], "-", "physical", "ok")
+                            ["VERSION_1", "EVENT_IDX"], "-", "physical", "msi", None, "ok")
         found = guest_expect_compare(device("blk", "a", options="event_idx=off"), row)
         self.assertEqual(found, ["a: EVENT_IDX must not be negotiated"])
 
