@@ -268,6 +268,13 @@ class Machine:
                 return reason
         return None
 
+    def remaps_interrupts(self):
+        """Whether its IOMMU, if it is Intel's, remaps interrupts too.  A bus that
+        bypasses it would bypass that as well, and then the guest never gets the
+        interrupts of the devices there."""
+        return "intremap=off" not in self.iommu_options.split(",") and \
+            not any(d.bus == "bypass" for d in self.devices)
+
     def parameters(self):
         """What the kernel must be told of the machine."""
         return ["virtio_mmio.device=512@0x%x:%d" % (MMIO_BASE + 512 * d.slot, MMIO_IRQ + d.slot)
@@ -298,12 +305,9 @@ class Machine:
         if self.board != "q35":
             return args + ["-global", "virtio-mmio.force-legacy=%s" % (
                 "on" if self.board == "microvm-legacy" else "off")]
-        # A bus that bypasses the IOMMU bypasses its interrupt remapping too, and
-        # then the guest never gets the interrupts of the devices there.
-        intel = "intel-iommu,intremap=%s" % (
-            "off" if any(d.bus == "bypass" for d in self.devices) else "on")
-        if self.iommu_options:
-            intel += "," + self.iommu_options
+        intel = "intel-iommu,intremap=%s" % ("on" if self.remaps_interrupts() else "off")
+        for word in filter(None, self.iommu_options.split(",")):
+            intel += "," + word if word != "intremap=off" else ""
         # The IOMMU comes first: a device placed before it would miss it.
         args += {
             "none": [],

@@ -229,13 +229,17 @@ class Rows(unittest.TestCase):
         rings[3].requests = 1
         self.assertIsNone(guest_expect.rings_wrong(nic, rings, 2))
 
-    def test_a_device_without_vectors_has_the_line_of_its_slot(self):
-        for options, irq, text in (
-                ("", "msi", None), ("vectors=0", "intx", None),
-                ("", "intx", "interrupts by intx, expected msi"),
-                ("vectors=0", "msi", "interrupts by msi, expected intx")):
-            with self.subTest(options=options, irq=irq):
-                self.device.options = options
+    def test_nothing_is_asked_of_the_virtqueues_of_other_devices(self):
+        rings = [guest_log.Ring("-", 64, 0, 0)]
+        self.assertIsNone(guest_expect.rings_wrong(Device("rng", "r"), rings, 2))
+
+    def test_a_device_interrupts_as_it_must(self):
+        for wanted, irq, text in (
+                (None, "intx", None), ("msi", "msi", None),
+                ("msi", "intx", "interrupt is intx, expected msi"),
+                ("intx", "msi", "interrupt is msi, expected intx")):
+            with self.subTest(wanted=wanted, irq=irq):
+                self.expect.irq = wanted
                 self.assertEqual(self.compare(irq=irq), ["disk: " + text] if text else [])
 
     def test_a_device_that_is_absent(self):
