@@ -178,7 +178,7 @@ static int is_harmless(int log, const char *path)
 
 	if (load(path, 8))
 		return -1;
-	if (vd_log_find(log, dev.virtio, "queue broken", line, sizeof(line)))
+	if (vt_log_find(log, dev.virtio, "queue broken", line, sizeof(line)))
 		return vt_fail("the log says%s", line);
 	return 0;
 }
@@ -198,7 +198,7 @@ static int breaks(int log, int fd, void *buf, const char *words)
 		return -1;
 	for (double limit = vt_now() + 20; vt_now() < limit && !found; ) {
 		usleep(20000);
-		found = vd_log_find(log, prefix, "", line, sizeof(line));
+		found = vt_log_find(log, prefix, "", line, sizeof(line));
 	}
 	if (found != 1)
 		return vt_fail("%d messages", found);
@@ -209,7 +209,7 @@ static int breaks(int log, int fd, void *buf, const char *words)
 	if (vd_interrupt(&dev, queue))
 		return -1;
 	usleep(50000);
-	if (vd_log_find(log, prefix, "", line, sizeof(line)))
+	if (vt_log_find(log, prefix, "", line, sizeof(line)))
 		return vt_fail("the log says once more%s", line);
 	return 0;
 }
@@ -272,7 +272,7 @@ FIXTURE_SETUP(blk)
 		      1ULL << VIRTIO_BLK_F_SEG_MAX;
 	dev.num = variant->num;
 	dev.serve = serve;
-	self->log = vd_log_open();
+	self->log = vt_log_open();
 	ASSERT_GE(self->log, 0) {
 		TH_LOG("%s", vt_error);
 	}

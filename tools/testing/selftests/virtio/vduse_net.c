@@ -261,7 +261,7 @@ static int times_broken(int log, int q, char *line, size_t size)
 
 	snprintf(prefix, sizeof(prefix), "virtio_net %s: %s.0: queue broken: ",
 		 dev.virtio, q == RX ? "input" : "output");
-	return vd_log_find(log, prefix, "", line, size);
+	return vt_log_find(log, prefix, "", line, size);
 }
 
 /* Frames are right, and the log has nothing to say about the queues. */
@@ -271,7 +271,7 @@ static int is_harmless(int log, int fd)
 
 	if (exchange(fd, vt_scale(20)))
 		return -1;
-	if (vd_log_find(log, dev.virtio, "queue broken", line, sizeof(line)))
+	if (vt_log_find(log, dev.virtio, "queue broken", line, sizeof(line)))
 		return vt_fail("the log says%s", line);
 	return 0;
 }
@@ -385,7 +385,7 @@ FIXTURE_SETUP(net)
 	self->started = vt_now();
 	seed = self->started * 1e9;
 	ASSERT_EQ(0, sigaction(SIGBUS, &bus, NULL));
-	self->log = vd_log_open();
+	self->log = vt_log_open();
 	ASSERT_GE(self->log, 0) {
 		TH_LOG("%s", vt_error);
 	}
@@ -702,8 +702,8 @@ TEST_F_TIMEOUT(net, a_device_that_does_anything_does_no_harm, VT_TIMEOUT)
 	vt_seed(&seed);
 	TH_LOG("seed %llu", (unsigned long long)seed);
 	self->messages = 2 * rounds;
-	logs[RX] = vd_log_open();
-	logs[TX] = vd_log_open();
+	logs[RX] = vt_log_open();
+	logs[TX] = vt_log_open();
 	for (int round = 0; round < rounds; round++) {
 		int found[2] = { 0, 0 };
 		char line[256];

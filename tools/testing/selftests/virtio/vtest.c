@@ -275,6 +275,38 @@ double vt_now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+int vt_log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return vt_fail("/dev/kmsg: %s", strerror(errno));
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+int vt_log_find(int fd, const char *first, const char *second, char *line,
+		size_t size)
+{
+	char record[2048];
+	int found = 0;
+	ssize_t n;
+
+	for (;;) {
+		n = read(fd, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			return found;
+		record[n] = '\0';
+		record[strcspn(record, "\n")] = '\0';
+		if (!strstr(record, first) || !strstr(record, second))
+			continue;
+		found++;
+		snprintf(line, size, "%s", strchr(record, ';') ?: record);
+	}
+}
+
 int vt_read_line(const char *path, char *buf, size_t size)
 {
 	ssize_t n;

@@ -70,6 +70,14 @@ double vt_now(void);
 int vt_read_line(const char *path, char *buf, size_t size);
 int vt_write_file(const char *path, const char *text);
 
+/*
+ * The kernel's log from now on.  vt_log_find() counts the lines that have both
+ * texts in them, and keeps the last of them.
+ */
+int vt_log_open(void);
+int vt_log_find(int fd, const char *first, const char *second, char *line,
+		size_t size);
+
 struct vt_disk {
 	char name[32];		/* vda */
 	char path[64];		/* /dev/vda */

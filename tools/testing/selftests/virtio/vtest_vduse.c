@@ -393,35 +393,3 @@ void vd_scribble(void *mem, size_t len, __u64 *seed)
 		__atomic_store_n((__u8 *)mem + i, (__u8)vd_random(seed),
 				 __ATOMIC_RELAXED);
 }
-
-int vd_log_open(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0)
-		return vt_fail("/dev/kmsg: %s", strerror(errno));
-	lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-int vd_log_find(int fd, const char *device, const char *text, char *line,
-		size_t size)
-{
-	char record[2048];
-	int found = 0;
-	ssize_t n;
-
-	for (;;) {
-		n = read(fd, record, sizeof(record) - 1);
-		if (n < 0 && errno == EPIPE)
-			continue;
-		if (n <= 0)
-			return found;
-		record[n] = '\0';
-		record[strcspn(record, "\n")] = '\0';
-		if (!strstr(record, device) || !strstr(record, text))
-			continue;
-		found++;
-		snprintf(line, size, "%s", strchr(record, ';') ?: record);
-	}
-}

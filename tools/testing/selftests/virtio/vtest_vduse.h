@@ -154,12 +154,4 @@ size_t vd_device_size(const struct vd_queue *queue);
 __u64 vd_random(__u64 *seed);
 void vd_scribble(void *mem, size_t len, __u64 *seed);
 
-/*
- * The kernel's log from now on.  vd_log_find() counts the lines that have both
- * texts in them, and keeps the last of them.
- */
-int vd_log_open(void);
-int vd_log_find(int fd, const char *device, const char *text, char *line,
-		size_t size);
-
 #endif
