@@ -60,11 +60,35 @@ def is_splat(line):
     return any(p.search(line) for p in SPLATS)
 
 
-def find_splats(lines, expected=()):
-    """Those of the lines that are splats; expected: patterns of some that are what
-    a test was there to bring about."""
-    return [line for line in lines if is_splat(line)
-            and not any(re.search(p, line) for p in expected)]
+def find_splats(lines):
+    """Those of the lines that are splats."""
+    return [line for line in lines if is_splat(line)]
+
+
+def unexpected(lines, expected):
+    """Those of the lines that match no pattern of what a test was there to bring
+    about."""
+    return [line for line in lines if not any(re.search(p, line) for p in expected)]
+
+
+def faults_of(pci):
+    """Patterns of all that is said of the DMA of a PCI device that its IOMMU refused:
+    by the kernel, by QEMU, and in QEMU's trace."""
+    bus, slot, function = (int(n, 16) for n in re.findall(r"[0-9a-f]+", pci)[1:])
+    number = bus << 8 | slot << 3 | function
+    return (r"DMAR: \[DMA (Read|Write) NO_PASID\] Request device \[%02x:%02x\.%x\] fault addr"
+            % (bus, slot, function),
+            # It comes before that line, which says whose fault it is.
+            r"DMAR: DRHD: handling fault status reg",
+            r" fault from EP %d at" % number,
+            r"vtd_iommu_translate: detected translation failure \(dev=%02x:%02x:%02x, "
+            % (bus, slot, function),
+            r"vtd_iova_to_slpte: detected slpte permission error \(",
+            r"New fault is not recorded due to compression of faults",
+            r"vtd_dmar_fault sid 0x%x " % number,
+            r"virtio_iommu_translate no mapping for 0x[0-9a-f]+ for sid=%d$" % number,
+            r"virtio_iommu_translate permission error on ",
+            r"virtio_iommu_report_fault .*endpoint=%d " % number)
 
 
 @dataclass

@@ -102,8 +102,8 @@ def lost_by_qemu(result):
 class Guest(Backends):
     """One boot of one guest that runs one command.  serve: what the guest may
     ask for beyond what every guest may, words with functions of the rest of the
-    request that return an answer.  expected: patterns of what would be splats, see
-    guest_log.find_splats().  movable: the sockets outlive the QEMU that has their
+    request that return an answer.  expected: patterns of what the kernel, QEMU and
+    its trace say that would be a problem otherwise.  movable: the sockets outlive the QEMU that has their
     other ends, so that another can take its place."""
 
     movable = False
@@ -471,7 +471,7 @@ class Guest(Backends):
     def _unexpected(self, _, lines):
         """Those of some lines that are a problem.  The first argument is what said
         them: kernel, QEMU or IOMMU fault."""
-        return lines
+        return guest_log.unexpected(lines, self.expected)
 
     def _judge(self, timed_out):
         result, trace = self.result, self.trace_file()
@@ -483,7 +483,7 @@ class Guest(Backends):
             complaints = [line.strip() for line in lines if line.strip()]
         if timed_out:   # what it says about being ended is our own doing
             complaints = [c for c in complaints if "terminating on signal" not in c]
-        splats = guest_log.find_splats(result.kernel, self.expected)
+        splats = guest_log.find_splats(result.kernel)
         for line in complaints:
             self.log.write("QEMU: %s\n" % line)
         if result.exit_code is None and not timed_out:

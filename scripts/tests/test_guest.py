@@ -162,7 +162,21 @@ class Splats(unittest.TestCase):
                  "[    1.0] virtio_net virtio1: BUG: KASAN: queue broken: used id 5 out of range",
                  "[    1.0] BUG: KASAN: use-after-free in virtqueue_get_buf"]
         self.assertEqual(guest_log.find_splats(lines), lines)
-        self.assertEqual(guest_log.find_splats(lines, selftest.HOSTILE), lines[2:])
+        self.assertEqual(guest_log.unexpected(lines, selftest.HOSTILE), lines[2:])
+
+    def test_faults_of_one_device_alone(self):
+        words = ("[    9.1] DMAR: [DMA Write NO_PASID] Request device [00:%02x.0] fault addr"
+                 " 0x4000101000 [fault reason 0x05] PTE Write access is not set",
+                 "[    9.1] virtio_iommu virtio0: page fault from EP %d at 0x4000101000 [W]",
+                 "vtd_dmar_fault sid 0x%x fault 5 addr 0x4000101000 write 1",
+                 "virtio_iommu_report_fault FAULT reason=2 flags=256 endpoint=%d address =0x1000",
+                 "qemu-system-x86_64: vtd_iommu_translate: detected translation failure"
+                 " (dev=00:%02x:00, iova=0x4000101000)",
+                 "qemu-system-x86_64: virtio_iommu_translate no mapping for 0x1000 for sid=%d")
+        lines = [text % (slot if "00:" in text else slot << 3)
+                 for slot in (0x18, 0x17) for text in words]
+        self.assertEqual(guest_log.unexpected(lines, guest_log.faults_of("0000:00:18.0")),
+                         lines[len(words):])
 
 
 ROW = ("vdma-row: dev=virtio3 pci=0000:00:05.0 driver=virtio_blk"
