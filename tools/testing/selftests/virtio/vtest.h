@@ -25,6 +25,7 @@
 /* Every test of a disk has a region of its own, so that none spoils another. */
 #define VT_REGION_DATA		(0 * VT_MIB)
 #define VT_REGION_BIND		(32 * VT_MIB)
+#define VT_REGION_VFIO		(44 * VT_MIB)
 #define VT_REGION_POLICY	(48 * VT_MIB)
 #define VT_REGION_FAULT		(52 * VT_MIB)
 #define VT_REGION_DEBUGFS	(56 * VT_MIB)

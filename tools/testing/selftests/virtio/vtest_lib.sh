@@ -78,6 +78,11 @@
 #	balloon	virtio-balloon-pci, one, in a guest of at least 256 MiB, never
 #		with iommu_platform=on: the driver does not take it
 #
+#	VFIO	-device edu,dma_mask=0xffffffffffffffff and
+#		-device nvme,serial=vtnvme0, each alone in its IOMMU group; the
+#		kernel logs the faults that they are made to cause, and so may
+#		QEMU
+#
 #	For the cases of dma_access.expect that name PCI addresses: any virtio
 #	device at 00:05.0, and a multifunction slot with one virtio device each
 #	at 00:06.0 and 00:06.1 (which makes them one IOMMU group).

@@ -55,7 +55,7 @@ static void *work(void *arg)
 
 	loader->wrong = fd < 0 || !buf ? -1 : 0;
 	for (unsigned int i = 0; i < loader->rounds && !loader->wrong; i++) {
-		__u64 seed = loader->pos + i;
+		__u64 seed = loader->seed + loader->pos + i;
 		size_t len = 1 + vt_mix(seed) % (loader->max / VT_SECTOR);
 		int ret = vt_write_and_read(fd, buf, len * VT_SECTOR,
 					    loader->pos, seed);

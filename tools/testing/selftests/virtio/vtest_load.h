@@ -15,6 +15,7 @@ struct vt_loader {
 	__u64 pos;		/* where it may, max bytes from there on */
 	size_t max;
 	unsigned int rounds;
+	__u64 seed;		/* another one, other contents */
 
 	unsigned int errors;	/* requests that failed, and 0 if all is right */
 	int wrong;
