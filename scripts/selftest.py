@@ -22,12 +22,15 @@ from dataclasses import dataclass
 
 sys.dont_write_bytecode = True
 
-from lib import guest_expect, guest_log, guest_vm, report        # noqa: E402
+from lib import guest_expect, guest_log, guest_machine, guest_vm, report   # noqa: E402
 from lib.guest_vm import Device, Machine                         # noqa: E402
 
 TESTS = report.ROOT + "/tools/testing/selftests/virtio"
 RUNNER = "/usr/lib/kselftest/run_kselftest.sh"
 VIOMMUS = ("intel", "intel-caching", "amd", "virtio", "none")
+
+# Where vfio_dma runs besides the boots of all tests.
+VFIO_BOOTS = ("intel-on", "intel-pt", "amd-default", "virtio-default")
 
 # The policies worth a boot under the other vIOMMUs; under intel all are.
 ELSEWHERE = {
@@ -37,6 +40,9 @@ ELSEWHERE = {
     "none": ("default", "on", "swiotlb"),
 }
 QUICK = ("default", "on", "net_pci_on", "malformed")
+
+# What VFIO has, for vfio_dma to try to break out of.
+VFIO = {"0000:00:17.0": guest_machine.nvme, "0000:00:18.0": guest_machine.edu}
 
 # What a hostile back end gets the kernel to say, which its tests count.
 HOSTILE = (r"virtio_(blk|net) virtio\d+: (req|input|output)\.0: queue broken: [^:]+$",
@@ -54,7 +60,11 @@ class Boot:
     timeout: int
     tests: tuple = ("dma_access.sh",)       # if not full
     devices: object = None                  # if not those of full or of the policies
-    expected: tuple = ()                    # of what would be a splat, see Guest
+    expected: tuple = ()                    # of what would be a problem, see Guest
+
+    def has_vfio(self):
+        """Whether vfio_dma is among its tests."""
+        return self.full or "vfio_dma" in self.tests
 
 
 def cases():
@@ -120,6 +130,8 @@ def boots(quick, everything):
                 continue
             if iommu == "intel" or case in ELSEWHERE[iommu]:
                 add("%s-%s" % (iommu, case.replace("_", "-")), "ours", iommu, case, False, 300)
+                if plan[-1].name in VFIO_BOOTS:
+                    plan[-1].tests += ("vfio_dma",)
     return plan
 
 
@@ -183,6 +195,10 @@ def nic_pair(number, first, second):
 def guest_for(boot, progress):
     machine = Machine(boot.iommu, boot.devices or (
         all_devices() if boot.full else policy_devices(boot.iommu)))
+    expected = boot.expected
+    for pci, arguments in VFIO.items() if boot.has_vfio() else ():
+        machine.extra += arguments(pci)
+        expected += guest_log.faults_of(pci)
     append = "log_buf_len=1M vtest.iommu=%s vtest.case=%s" % (boot.iommu, boot.case)
     if boot.kernel == "debug":
         # While the base finds out what the CPU can do, it takes the CPU for one
@@ -199,7 +215,7 @@ def guest_for(boot, progress):
         "selftest-" + boot.name, guest_vm.kernel_image(boot.kernel),
         guest_vm.initramfs(boot.kernel if boot.kernel in ("modular", "kcsan") else "plain"),
         machine, append + " " + boot.append, command, boot.timeout, progress=progress,
-        expected=boot.expected)
+        expected=expected)
 
 
 def judge(result):

@@ -121,6 +121,16 @@ OTHER_PROCESS = ("vhost-user-blk", "fs")
 MEMORY_DEVICES = ("pmem", "mem")
 
 
+def edu(pci):
+    """QEMU's arguments for its edu device, which reaches all of memory."""
+    return ["-device", "edu,bus=pcie.0,addr=%s,dma_mask=0x%x" % (pci[8:], (1 << 64) - 1)]
+
+
+def nvme(pci):
+    """QEMU's arguments for an NVMe controller without a disk."""
+    return ["-device", "nvme,bus=pcie.0,addr=%s,serial=vtnvme0" % pci[8:]]
+
+
 @dataclass
 class Device:
     """A virtio device.  mode: modern, transitional or legacy.  wire: NAME.a or
