@@ -56,7 +56,6 @@ program()
 	gcc -static -O2 -Wall -Werror -D_GNU_SOURCE -o "$root/usr/bin/$name" \
 		"scripts/guest/$name.c" "$@" || die "scripts/guest/$name.c does not build"
 }
-program vfio-isolated
 echo root:x:0:0:root:/:/bin/sh >"$root/etc/passwd"
 echo root:x:0: >"$root/etc/group"
 

@@ -19,7 +19,7 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import (guest_expect, guest_vm, matrix_expect, matrix_judge,   # noqa: E402
+from lib import (guest_expect, guest_log, guest_vm, matrix_expect, matrix_judge,   # noqa: E402
                  matrix_plan, matrix_report, report)
 from lib.guest_machine import qemu_devices, qemu_version               # noqa: E402
 
@@ -48,7 +48,8 @@ def guest_for(boot, progress):
     return guest_vm.Guest(
         "matrix-" + boot.name, guest_vm.kernel_image(boot.kernel),
         guest_vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
-        boot.machine, boot.append, [*command, "virtio-table"], TIMEOUT, trace, progress)
+        boot.machine, boot.append, [*command, "virtio-table"], TIMEOUT, trace, progress,
+        expected=guest_log.faults_of(matrix_plan.EDU_PCI) if boot.vfio else ())
 
 
 def why_not(boot):

@@ -81,7 +81,7 @@ def problems_of(boot, row, result):
         return ["the boot failed: " + failed]
     problems, device, pci = [], _device(boot, row), EDU_PCI
     if row.device == EDU:
-        if "vfio-isolated: %s copied by IOVA" % pci not in result.output:
+        if "vfio-beside: %s is isolated" % pci not in result.output:
             problems.append("%s was not used through VFIO" % pci)
     elif device is None:
         return _vdpa(row, result)
@@ -103,7 +103,7 @@ def stock_did(boot, row, result):
     if result is None:
         return ""
     if row.device == EDU:
-        return "isolated" if "vfio-isolated: %s copied by IOVA" % EDU_PCI in result.output \
+        return "isolated" if "vfio-beside: %s is isolated" % EDU_PCI in result.output \
             else "not isolated"
     device = _device(boot, row)
     where = device.pci() if device else row.device

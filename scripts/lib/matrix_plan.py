@@ -12,7 +12,7 @@ import tomllib
 
 from . import report
 from .guest_expect import Expect
-from .guest_machine import Device, Machine
+from .guest_machine import Device, Machine, edu
 
 FILE = report.ROOT + "/scripts/matrix.toml"
 
@@ -85,7 +85,7 @@ def promise(table):
         machine = Machine(entry["iommu"], devices,
                           default_bus_bypass=entry.get("root_bypass", False))
         if entry.get("vfio"):
-            machine.extra = ["-device", "edu,bus=pcie.0,addr=" + EDU_PCI[8:]]
+            machine.extra = edu(EDU_PCI)
         boots.append(Boot(
             name, entry.get("kernel", "ours"), machine, entry.get("append", ""),
             [Row(device, text, iommu, Expect(group, access), SEEN[seen])
