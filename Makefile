@@ -79,7 +79,7 @@ selftest:	## kselftests inside the guest
 	@scripts/selftest.py
 
 matrix:		## every way QEMU can wire a virtio device, stock beside ours; ROWS=pattern
-	@scripts/deps.sh run
+	@scripts/deps.sh matrix
 	@scripts/matrix.py
 
 life:		## hot plug, suspend, migration, failing disks under load; ROWS=pattern

@@ -3,7 +3,7 @@
 # Check that the host has what a verb of the Makefile needs.  As root on Debian
 # what is missing gets installed; otherwise one line names the command for it.
 #
-# usage: scripts/deps.sh tree|kernel|run|test|check|unit|fuzz|valgrind|bench|life|docs|deb
+# usage: scripts/deps.sh tree|kernel|run|matrix|test|check|unit|fuzz|valgrind|bench|life|docs|deb
 set -eu
 
 # One row a package: the groups that need it, the Debian package, and how to tell
@@ -30,6 +30,7 @@ build   kmod                 depmod
 build   perl                 perl
 guest   qemu-system-x86      qemu-system-x86_64
 guest   busybox-static       is_static_busybox
+vhost   dpdk-dev             dpdk-testpmd
 check   sparse               sparse
 check   coccinelle           spatch
 check   shellcheck           shellcheck
@@ -66,14 +67,15 @@ groups_of()
 	tree)	echo tree ;;
 	kernel)	echo tree build ;;
 	run)	echo tree build guest ;;
-	bench)	echo tree build guest bench ;;
+	matrix)	echo tree build guest vhost ;;
+	bench)	echo tree build guest vhost bench ;;
 	life)	echo tree build guest life ;;
 	check)	echo tree build check docs ;;
 	docs)	echo tree docs ;;
 	unit)	echo tree unit ;;
 	fuzz)	echo tree unit ;;
 	valgrind) echo tree unit memory ;;
-	test)	echo tree build guest check docs unit life ;;
+	test)	echo tree build guest vhost check docs unit life ;;
 	deb)	echo tree build deb ;;
 	*)	usage ;;
 	esac

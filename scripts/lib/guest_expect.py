@@ -10,8 +10,8 @@ DRIVERS = {
     "blk": "virtio_blk", "scsi": "virtio_scsi", "net": "virtio_net", "9p": "9pnet_virtio",
     "console": "virtio_console", "rng": "virtio_rng", "keyboard": "virtio_input",
     "tablet": "virtio_input", "mouse": "virtio_input", "balloon": "virtio_balloon",
-    "vhost-user-blk": "virtio_blk", "gpu": "virtio_gpu", "crypto": "virtio_crypto",
-    "fs": "virtiofs", "pmem": "virtio_pmem", "mem": "virtio_mem",
+    "vhost-user-blk": "virtio_blk", "vhost-user-net": "virtio_net", "gpu": "virtio_gpu",
+    "crypto": "virtio_crypto", "fs": "virtiofs", "pmem": "virtio_pmem", "mem": "virtio_mem",
     "vsock": "vmw_vsock_virtio_transport",
 }
 # The features that the table of a reader shows; JSON has all of them.

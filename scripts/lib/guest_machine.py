@@ -109,6 +109,7 @@ NAMES = {
     "9p": "virtio-9p", "console": "virtio-serial", "rng": "virtio-rng",
     "keyboard": "virtio-keyboard", "tablet": "virtio-tablet", "mouse": "virtio-mouse",
     "balloon": "virtio-balloon", "vhost-user-blk": "vhost-user-blk",
+    "vhost-user-net": "virtio-net",
     "gpu": "virtio-gpu", "crypto": "virtio-crypto", "fs": "vhost-user-fs",
     "pmem": "virtio-pmem", "mem": "virtio-mem", "vsock": "vhost-vsock",
     "sound": "virtio-sound",
@@ -116,7 +117,7 @@ NAMES = {
 # Those that were never anything but virtio 1.0: they have no disable-legacy=.
 MODERN_ONLY = ("fs",)
 # Back ends in another process, which need memory that can be shared.
-OTHER_PROCESS = ("vhost-user-blk", "fs")
+OTHER_PROCESS = ("vhost-user-blk", "vhost-user-net", "fs")
 # What is plugged where memory may be, and needs room there.
 MEMORY_DEVICES = ("pmem", "mem")
 
@@ -190,6 +191,8 @@ class Device:
             return "%s of %s has no packed=" % (name, QEMU)
         if self.kind == "vhost-user-blk" and not shutil.which("qemu-storage-daemon"):
             return "qemu-storage-daemon is missing (package qemu-system-common)"
+        if self.kind == "vhost-user-net" and not shutil.which("dpdk-testpmd"):
+            return "dpdk-testpmd is missing (package dpdk-dev)"
         if self.kind == "fs" and not virtiofsd():
             return "virtiofsd is missing (package qemu-system-common or virtiofsd)"
         return None

@@ -8,7 +8,8 @@ from .guest_expect import Expect
 from .matrix_plan import Row
 
 # What virtio_dma= calls a kind, where it is not the kind's own name.
-TYPES = {"keyboard": "input", "tablet": "input", "mouse": "input", "vhost-user-blk": "blk"}
+TYPES = {"keyboard": "input", "tablet": "input", "mouse": "input", "vhost-user-blk": "blk",
+         "vhost-user-net": "net"}
 
 
 class Wish:
