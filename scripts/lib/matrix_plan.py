@@ -83,7 +83,8 @@ def promise(table):
         devices = [Device(id=id_, **words) for group in entry["devices"]
                    for id_, words in table["devices"][group].items()]
         machine = Machine(entry["iommu"], devices,
-                          default_bus_bypass=entry.get("root_bypass", False))
+                          default_bus_bypass=entry.get("root_bypass", False),
+                          iommu_options=entry.get("iommu_options", ""))
         if entry.get("vfio"):
             machine.extra = edu(EDU_PCI)
         boots.append(Boot(
