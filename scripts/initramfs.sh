@@ -46,7 +46,7 @@ done
 rm "$root/bin/timeout"
 cp scripts/guest/init "$root/init"
 cp scripts/guest/hostreq scripts/guest/virtio-table scripts/guest/timeout \
-	scripts/guest/vfio-beside "$root/usr/bin/"
+	scripts/guest/vfio-beside scripts/guest/disks-beside "$root/usr/bin/"
 
 # program NAME FLAGS...: a static one from scripts/guest/NAME.c.
 program()

@@ -19,8 +19,8 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import (guest_expect, guest_log, guest_vm, matrix_expect, matrix_judge,   # noqa: E402
-                 matrix_plan, matrix_report, report)
+from lib import (guest_expect, guest_log, guest_vm, matrix_beside,       # noqa: E402
+                 matrix_expect, matrix_judge, matrix_plan, matrix_report, matrix_trace, report)
 from lib.guest_machine import qemu_devices, qemu_version               # noqa: E402
 
 TIMEOUT = 300           # of a boot, in seconds
@@ -44,12 +44,16 @@ def guest_for(boot, progress):
     command = ["vfio-beside", matrix_plan.EDU_PCI] if boot.vfio else []
     if boot.vdpa:
         command += ["vdpa-beside", ",".join(boot.vdpa)]
-    trace = [matrix_judge.TRACE] if boot.machine.iommu.startswith("intel") else []
-    return guest_vm.Guest(
+    command += matrix_beside.command(boot)
+    beside = matrix_beside.Beside(boot)
+    beside.guest = guest_vm.Guest(
         "matrix-" + boot.name, guest_vm.kernel_image(boot.kernel),
         guest_vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
-        boot.machine, boot.append, [*command, "virtio-table"], TIMEOUT, trace, progress,
+        boot.machine, boot.append, [*command, "virtio-table"], TIMEOUT,
+        [*matrix_trace.events(boot.machine.iommu), *matrix_beside.events(boot)], progress,
+        serve=beside.serve(),
         expected=guest_log.faults_of(matrix_plan.EDU_PCI) if boot.vfio else ())
+    return beside.guest
 
 
 def why_not(boot):

@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What came of the boots of make matrix, held against their rows."""
 
-import re
 import subprocess
 from dataclasses import dataclass, field
 
-from . import guest_expect, guest_machine
+from . import guest_expect, guest_machine, matrix_beside, matrix_trace
 from .matrix_expect import Wish
 from .matrix_plan import EDU, EDU_PCI, Boot, Row
-
-# An IOTLB entry made for a device: its DMA is translated.
-TRACE = "vtd_iotlb_page_update"
-TRANSLATION = re.compile(TRACE + r" .*sid 0x([0-9a-f]+)")
 
 
 @dataclass
@@ -27,17 +22,6 @@ class Verdict:
 
     def name(self):
         return "%s/%s" % (self.boot.name, self.row.device)
-
-
-def translated(trace):
-    """PCI addresses that QEMU made IOTLB entries for."""
-    found = set()
-    for line in trace:
-        match = TRANSLATION.search(line)
-        if match:
-            sid = int(match.group(1), 16)
-            found.add("0000:%02x:%02x.%d" % (sid >> 8, sid >> 3 & 31, sid & 7))
-    return found
 
 
 def refused(boot, result):
@@ -89,12 +73,15 @@ def problems_of(boot, row, result):
         pci = device.pci()
         found = {r.pci: r for r in result.rows()}.get(pci)
         problems = guest_expect.compare(device, row.expect, found)
-    if row.seen is not None and (pci in translated(result.trace)) != row.seen:
+    seen = matrix_trace.translations(result.trace, boot.machine.iommu)
+    if row.seen is not None and (pci in seen) != row.seen:
         problems.append("QEMU has %s its DMA" % ("not translated" if row.seen else "translated"))
     if boot.kernel != "stock":
         wanted = Wish(boot.append).log()
         if not any(line.endswith(wanted) for line in result.kernel):
             problems.append("the kernel's log has no line: " + wanted)
+    if row.device in boot.beside[:1]:
+        problems += matrix_beside.problems(boot, result.output)
     return problems
 
 
@@ -124,6 +111,8 @@ def judge(boots, results, skipped):
         for row in boot.rows:
             notes = [reason] if reason else problems_of(boot, row, result)
             word = "SKIP" if reason else "FAIL" if notes else "PASS"
+            if word == "PASS" and row.device in boot.beside[:1]:
+                notes = [matrix_beside.said(boot, result.output)]
             twin = results.get(boot.twin.name) if boot.twin else None
             verdicts.append(Verdict(boot, row, word, notes, stock_did(boot, row, twin),
                                     result.seconds if result else 0.0))

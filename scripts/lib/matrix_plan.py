@@ -41,7 +41,8 @@ class Row:
 @dataclass
 class Boot:
     """kernel: of scripts/kernel.sh.  vdpa: kinds of simulators that the guest makes.
-    refused: what QEMU says if it cannot have this boot.
+    refused: what QEMU says if it cannot have this boot.  beside: a disk that bypasses
+    the IOMMU, and one that does not, to be counted beside each other.
     levels: those of the factors, if it is a covering boot, and those of its devices
     by their id.  twin: the boot of the stock kernel to be put beside it."""
     name: str
@@ -52,6 +53,7 @@ class Boot:
     vfio: bool = False
     vdpa: tuple = ()
     refused: str = ""
+    beside: tuple = ()
     levels: dict = field(default_factory=dict)
     device_levels: dict = field(default_factory=dict)
     twin: object = None
@@ -92,7 +94,7 @@ def promise(table):
             [Row(device, text, iommu, Expect(group, access), SEEN[seen])
              for device, text, iommu, group, access, seen in entry["rows"]],
             entry.get("vfio", False), tuple(entry.get("vdpa", ())),
-            entry.get("refused", "")))
+            entry.get("refused", ""), tuple(entry.get("beside", ()))))
     return boots
 
 

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
-from lib import (guest_log, guest_machine, guest_vm, matrix_expect,     # noqa: E402
-                 matrix_judge, matrix_plan, matrix_report, report)
+from lib import (guest_log, guest_machine, guest_vm, matrix_beside,     # noqa: E402
+                 matrix_expect, matrix_judge, matrix_plan, matrix_report, matrix_trace, report)
 from lib.guest_expect import Expect                                     # noqa: E402
 from lib.guest_machine import Device, Machine                           # noqa: E402
 
@@ -245,6 +245,57 @@ class TestJudge(unittest.TestCase):
             self.assertEqual(matrix_judge.impossible(
                 [{"what": "x", "needs": "y", "arguments": []}]),
                 [("x", "y", "qemu: no such device")])
+
+
+class TestTrace(unittest.TestCase):
+    def test_who_is_translated_by_the_name_of_its_requests(self):
+        self.assertEqual(matrix_trace.translations([
+            "1@2.3:vtd_iotlb_page_update IOTLB page update sid 0x10 iova 0x1 slpte 0x2 domain 0x3",
+            "vtd_iotlb_page_update IOTLB page update sid 0x4108 iova 0x1 slpte 0x2 domain 0x3",
+            "vtd_iotlb_page_hit IOTLB page hit sid 0x18 iova 0x1"], "intel-caching"),
+            {"0000:00:02.0": 1, "0000:41:01.0": 1})
+
+    def test_amd_iommu_notes_down_who_it_lets_through(self):
+        line = "amdvi_cache_update  update iotlb domid 0x1 devid: 00:02.0 gpa 0x%x hpa 0x%x"
+        self.assertEqual(matrix_trace.translations(
+            [line % (0xffff0123, 0x1000), line % (0x1040, 0x1000)], "amd"), {"0000:00:02.0": 1})
+
+    def test_only_the_iotlb_is_what_is_invalidated(self):
+        self.assertEqual(matrix_trace.invalidations([
+            "vtd_inv_desc_iotlb_pages iotlb invalidate domain 0x2 addr 0x1 mask 0x0",
+            "vtd_inv_desc_iec granularity 0x1 index 0x2 mask 0x0",
+            "vtd_inv_desc_iotlb_pasid_pages is another's"], "intel"), 1)
+
+    def test_an_iommu_that_tells_nothing_is_asked_nothing(self):
+        self.assertEqual(matrix_trace.events("virtio"), [])
+
+
+class TestBeside(unittest.TestCase):
+    ALONE = "disks-beside: alone invalidations=0 a.requests=64 a.translations=0 b.requests=0"
+    BOTH = ("disks-beside: both invalidations=9 a.requests=64 a.translations=0"
+            " b.requests=64 b.translations=70")
+
+    def problems(self, *lines):
+        boot = matrix_plan.Boot("x", "ours", Machine("intel"), beside=("a", "b"))
+        return matrix_beside.problems(boot, lines)
+
+    def test_nothing_is_wrong(self):
+        self.assertEqual(self.problems("hello", self.ALONE, self.BOTH), [])
+
+    def test_each_of_what_may_be_wrong_is_told(self):
+        for old, new, said in (
+                ("a.requests=64", "a.requests=0", "has seen no request of a"),
+                ("b.requests=64", "b.requests=0", "has seen no request of b"),
+                ("b.requests=0", "b.requests=1", "while a worked alone, b.requests was 1"),
+                ("invalidations=0", "invalidations=2", "while a worked alone, invalidations"),
+                ("a.translations=0", "a.translations=5", "QEMU has translated a"),
+                ("b.translations=70", "b.translations=0", "has not translated b beside a"),
+                ("invalidations=9", "invalidations=0", "has not translated b beside a")):
+            found = self.problems(self.ALONE.replace(old, new), self.BOTH.replace(old, new))
+            self.assertTrue(any(said in one for one in found), (new, found))
+
+    def test_what_was_not_counted_is_no_success(self):
+        self.assertEqual(self.problems(self.ALONE), ["a and b were not counted beside each other"])
 
 
 class TestTwins(unittest.TestCase):
