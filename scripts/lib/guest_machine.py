@@ -282,7 +282,7 @@ class Machine:
         return None
 
     def remaps_interrupts(self):
-        """Whether its IOMMU, if it is Intel's, remaps interrupts too.  A bus that
+        """Whether its IOMMU, Intel's or AMD's, remaps interrupts too.  A bus that
         bypasses it would bypass that as well, and then the guest never gets the
         interrupts of the devices there."""
         return "intremap=off" not in self.iommu_options.split(",") and \
@@ -318,7 +318,8 @@ class Machine:
         if self.board != "q35":
             return args + ["-global", "virtio-mmio.force-legacy=%s" % (
                 "on" if self.board == "microvm-legacy" else "off")]
-        intel = "intel-iommu,intremap=%s" % ("on" if self.remaps_interrupts() else "off")
+        intremap = "on" if self.remaps_interrupts() else "off"
+        intel = "intel-iommu,intremap=" + intremap
         for word in filter(None, self.iommu_options.split(",")):
             intel += "," + word if word != "intremap=off" else ""
         # The IOMMU comes first: a device placed before it would miss it.
@@ -326,7 +327,7 @@ class Machine:
             "none": [],
             "intel": ["-device", intel],
             "intel-caching": ["-device", intel + ",caching-mode=on"],
-            "amd": ["-device", "amd-iommu"],
+            "amd": ["-device", "amd-iommu,intremap=" + intremap],
             "virtio": ["-device", "virtio-iommu-pci,bus=pcie.0,addr=0x1"],
         }[self.iommu]
         if any(d.bus == "bypass" for d in self.devices):
