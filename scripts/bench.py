@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: bench.py [--no-build] [--only=time|count|instructions]...
+"""usage: bench.py [--no-build] [--only=time|count|iotlb|instructions]...
 
 Measure ours and stock side by side, in one run, with one QEMU.  Every figure is
 a median with its spread, or a count.  The guests of a vIOMMU are up together and
@@ -14,6 +14,9 @@ stopped, and a ratio is the median of those of runs that followed one another.
   count         in a separate part of the first boot of each row, after all turns:
                 map and unmap calls, IOTLB invalidations and misses, descriptors
                 per request.
+  iotlb         what a NIC that is another process (vhost-user, DPDK's testpmd) must
+                ask of the IOMMU and is told of it, for a packet that goes there and
+                comes back: misses, and invalidations that it has to obey.
   instructions  of an add and a get, on a clock that counts them.
 
 Rows are vIOMMU x kernel x mode.  Each boot costs time, so not all are measured
@@ -42,10 +45,10 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import bench_figures, bench_guest, bench_plan, bench_plot      # noqa: E402
-from lib import guest_expect, guest_vm, report                          # noqa: E402
+from lib import bench_figures, bench_guest, bench_iotlb, bench_plan     # noqa: E402
+from lib import bench_plot, guest_expect, guest_vm, report              # noqa: E402
 
-PARTS = ("time", "count", "instructions")
+PARTS = ("time", "count", "iotlb", "instructions")
 
 
 def build():
@@ -65,6 +68,7 @@ class Run:
         self.timed = {}         # (iommu, kernel, mode, cell): [Timed]
         self.dd = {}            # (kernel, mode): [seconds]
         self.counted = {}       # (iommu, kernel, mode, cell): figures a request
+        self.iotlb = {}         # (kernel, mode, cell): figures a packet
         self.instructions = {}  # (mode, layout, segments, bytes): {kernel: case}
         self.reads = 5000 if quick else 20000
         self.tap = guest_vm.tap_missing()
@@ -117,6 +121,14 @@ class Run:
             for turn in range(max(row.boots for row in mine)):
                 self.boot(mine, turn)
 
+    def all_iotlb(self):
+        """Boots of their own: what polls would disturb what is timed."""
+        missing = bench_iotlb.machine().missing()
+        if missing:
+            self.progress.line("bench: IOTLB of another process is not counted: " + missing)
+        else:
+            self.iotlb = bench_iotlb.measure(self.quick, self.progress)
+
     def all_instructions(self):
         """Two boots at a time: what is counted does not mind."""
         found = []
@@ -137,10 +149,12 @@ def nested(figures, names):
     return [{**dict(zip(names, key)), **value} for key, value in figures.items()]
 
 
-def print_tables(lines, timed, counted, cases):
+def print_tables(lines, timed, counted, iotlb, cases):
     for title, (header, rows) in (
             ("Time per request", bench_figures.timed_table(timed)),
             ("Per request, counted", bench_figures.counted_table(counted)),
+            ("IOTLB of another process per packet, counted (behind intel-iommu)",
+             bench_iotlb.table(iotlb)),
             ("Instructions per add and get (behind intel-iommu)",
              bench_figures.instruction_table(cases)),
             ("In short", bench_figures.headline_table(lines))):
@@ -182,14 +196,16 @@ def main():
     with report.Progress() as progress:
         run = Run(quick, chosen[1], progress)
         run.all_rows()
+        if "iotlb" in chosen[1]:
+            run.all_iotlb()
         if "instructions" in chosen[1]:
             run.all_instructions()
 
     timed = {key: bench_figures.summarise(runs) for key, runs in run.timed.items()}
     dd = {key: bench_figures.spread(seconds) for key, seconds in run.dd.items()}
     bench_figures.add_descriptors(run.counted)
-    lines = bench_figures.headlines(timed, run.counted, dd)
-    print_tables(lines, timed, run.counted, run.instructions)
+    lines = bench_figures.headlines(timed, run.counted, dd) + bench_iotlb.headlines(run.iotlb)
+    print_tables(lines, timed, run.counted, run.iotlb, run.instructions)
     report.write_json(report.BUILD + "/bench.json", {
         "quick": quick, "qemu": ".".join(map(str, version)), "acceptance": lines,
         "append": {"%s, %s" % key: value for key, value in bench_plan.APPEND.items()},
@@ -197,6 +213,7 @@ def main():
         "dd": {"reads": run.reads, "block": 4096,
                "seconds": nested(dd, ("kernel", "mode"))},
         "count": nested(run.counted, ("iommu", "kernel", "mode", "cell")),
+        "iotlb": nested(run.iotlb, ("kernel", "mode", "cell")),
         "instructions": nested(run.instructions, ("mode", "layout", "segments", "bytes")),
         "seconds": round(time.monotonic() - started, 1)})
     for path in bench_plot.plot_all(timed, run.counted, run.instructions):

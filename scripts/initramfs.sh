@@ -130,6 +130,7 @@ fi
 if [ "$flavour" = bench ]; then
 	cp scripts/guest/bench "$root/usr/bin/"
 	program blk-load
+	program net-self
 	program net-bench -I$tests $tests/vtest.c $tests/vtest_net.c
 	mkdir "$root/usr/lib/bench"
 	for kernel in ours stock; do

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usage: net-self INTERFACE
+ * usage: net-self INTERFACE [FRAMES BYTES]
  *
- * Send broadcasts through a NIC whose other end sends them back, and see that each
- * comes as it went.
+ * Send broadcasts through a NIC whose other end sends them back, one after the
+ * other, and see that each comes as it went: 64 of many lengths, or FRAMES of
+ * BYTES each.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -21,17 +22,14 @@
 #define FRAMES	64
 #define SECONDS	10
 
-static size_t make(unsigned char *frame, unsigned int number)
+static void make(unsigned char *frame, size_t len, unsigned int number)
 {
-	size_t len = 60 + number * 22 % 1400;
-
 	memset(frame, 0xff, ETH_ALEN);
 	memcpy(frame + ETH_ALEN, "\x02self", ETH_ALEN);
 	frame[12] = TYPE >> 8;
 	frame[13] = TYPE & 0xff;
 	for (size_t i = ETH_HLEN; i < len; i++)
 		frame[i] = i * 31 + number * 7 + 1;
-	return len;
 }
 
 int main(int argc, char **argv)
@@ -42,10 +40,16 @@ int main(int argc, char **argv)
 		.sll_protocol = htons(TYPE),
 	};
 	unsigned char out[2048], in[2048];
+	unsigned long frames = FRAMES, bytes = 0;
 	int fd;
 
-	if (argc != 2)
-		errx(2, "usage: net-self INTERFACE");
+	if (argc == 4) {
+		frames = strtoul(argv[2], NULL, 0);
+		bytes = strtoul(argv[3], NULL, 0);
+	}
+	if ((argc != 2 && argc != 4) || !frames || bytes > sizeof(out) ||
+	    (argc == 4 && bytes < ETH_ZLEN))
+		errx(2, "usage: net-self INTERFACE [FRAMES BYTES]");
 	from.sll_ifindex = if_nametoindex(argv[1]);
 	if (!from.sll_ifindex)
 		err(1, "%s", argv[1]);
@@ -53,10 +57,11 @@ int main(int argc, char **argv)
 	if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof(from)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
 		err(1, "socket");
-	for (unsigned int n = 0; n < FRAMES; n++) {
-		size_t len = make(out, n);
+	for (unsigned int n = 0; n < frames; n++) {
+		size_t len = bytes ?: 60 + n * 22 % 1400;
 		ssize_t got;
 
+		make(out, len, n);
 		if (send(fd, out, len, 0) != (ssize_t)len)
 			err(1, "frame %u: send", n);
 		do {
@@ -70,6 +75,6 @@ int main(int argc, char **argv)
 		if (got != (ssize_t)len || memcmp(in, out, len))
 			errx(1, "frame %u comes back changed", n);
 	}
-	printf("%u frames sent and received\n", FRAMES);
+	printf("%lu frames sent and received\n", frames);
 	return 0;
 }

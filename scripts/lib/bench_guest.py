@@ -153,17 +153,22 @@ def merge(seen, counted, iommu):
 
 # --- booting ---------------------------------------------------------------
 
-class Counter:
-    """Has QEMU trace while the guest counts a cell, and keeps the result."""
+def events_of(iommu):
+    """What QEMU is to trace of a device behind a vIOMMU."""
+    return (bench_plan.INVALIDATIONS[iommu] + bench_plan.MISSES[iommu]
+            + bench_plan.QUEUES + (bench_plan.OWN_QUEUE if iommu == "virtio" else ()))
 
-    def __init__(self, iommu):
-        self.iommu = iommu
+
+class Counter:
+    """Has QEMU trace events while the guest counts a cell, and keeps what
+    parse(lines, cell) makes of them."""
+
+    def __init__(self, events, parse):
+        self.parse = parse
         self.guest = None
         self.offset = 0
         self.cells = {}
-        wanted = (bench_plan.INVALIDATIONS[iommu] + bench_plan.MISSES[iommu]
-                  + bench_plan.QUEUES + (bench_plan.OWN_QUEUE if iommu == "virtio" else ()))
-        self.events = [e for e in wanted if e in guest_vm.trace_events()]
+        self.events = [e for e in events if e in guest_vm.trace_events()]
 
     def _enable(self, enable):
         for event in self.events:
@@ -181,7 +186,7 @@ class Counter:
         try:
             with open(self.guest.trace_file(), encoding="utf-8", errors="replace") as trace:
                 trace.seek(self.offset)
-                self.cells[cell] = parse_trace(trace, self.iommu, cell.startswith("send"))
+                self.cells[cell] = self.parse(trace, cell)
         except OSError as error:
             raise report.Failure("QEMU's trace: %s" % error.strerror) from None
         return "counted"
@@ -206,7 +211,8 @@ def machine(iommu, tap):
     return Machine(iommu, [Device("blk", "bench", access=True, size=128 * guest_vm.MIB), *nics])
 
 
-def _checked(guest, result):
+def checked(guest, result):
+    """The result, if nothing went wrong."""
     if result.problems:
         raise report.Failure("%s: %s (log: %s)" % (guest.name, result.problems[0], result.log))
     return result
@@ -222,7 +228,8 @@ class _Measured(guest_vm.Guest):
     def __init__(self, row, turn, steps, tap, progress):
         self.row = row
         self.turns = None
-        self.counter = Counter(row.iommu)
+        self.counter = Counter(events_of(row.iommu), lambda trace, cell: parse_trace(
+            trace, row.iommu, cell.startswith("send")))
         self.counter.guest = self
         super().__init__(
             _name(row.iommu, row.kernel, row.mode, turn), guest_vm.kernel_image(row.kernel),
@@ -254,7 +261,7 @@ class _Measured(guest_vm.Guest):
 
     def figures(self, result):
         """The Figures of the boot that ended with this result."""
-        timed, seconds, counts = parse_output(_checked(self, result).output)
+        timed, seconds, counts = parse_output(checked(self, result).output)
         for cell, seen in self.counter.cells.items():
             if not seen["requests"]:
                 raise report.Failure("%s: QEMU traced no request of %s (log: %s)"
@@ -290,7 +297,7 @@ def measure(jobs, turn, tap, progress):
     results = guest_vm.boot_all(guests, len(guests))
     for guest, result in zip(guests, results):
         if guest.name == turns.broken:      # the others failed for want of it
-            _checked(guest, result)
+            checked(guest, result)
     return [guest.figures(result) for guest, result in zip(guests, results)]
 
 
@@ -303,5 +310,5 @@ def instructions(rows, progress):
         Machine("intel", smp=1, icount=True, extra=["-device", "edu"]),
         bench_plan.APPEND[kernel, mode], ["bench", "module:vring_bench-" + kernel], TIMEOUT,
         progress=progress) for kernel, mode in rows]
-    return [parse_module(_checked(guest, result).kernel)
+    return [parse_module(checked(guest, result).kernel)
             for guest, result in zip(guests, guest_vm.boot_all(guests))]

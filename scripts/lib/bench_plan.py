@@ -50,6 +50,7 @@ NAMES = {
     "write-524288-1": "512 KiB write, scattered",
     "read-1048576-1": "1 MiB read, scattered",
     "send-1514": "packet of 1,500 bytes", TSO: "packet of 64 KiB (TSO)",
+    "echo-60": "packet of 46 bytes", "echo-1514": "packet of 1,500 bytes",
 }
 IOMMU_NAMES = {"intel": "intel-iommu", "amd": "amd-iommu", "virtio": "virtio-iommu"}
 

@@ -10,8 +10,8 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lib import (bench_figures, bench_guest, bench_plan, bench_plot,     # noqa: E402
-                 bench_turns, report)
+from lib import (bench_figures, bench_guest, bench_iotlb, bench_plan,     # noqa: E402
+                 bench_plot, bench_turns, report)
 from lib.bench_plot import Bar, Panel                                           # noqa: E402
 
 
@@ -253,6 +253,29 @@ class Plot(unittest.TestCase):
                                                {("s", "g"): Bar(0, label="0.0")}, log=True))
         self.assertIn("0 0.1 0.1 0.1", script)
         self.assertTrue(any(line.startswith('set label "0.0"') for line in script))
+
+
+class Iotlb(unittest.TestCase):
+    MISS = ["4711@1700000000.5:vhost_iotlb_miss 0x55 step 1",
+            "vhost_user_write req:22 flags:0x9", "vhost_iotlb_miss 0x55 step 2"]
+    UNMAP = ["vtd_inv_desc_iotlb_pages iotlb invalidate domain 0x2 addr 0x1 mask 0x0",
+             "vhost_user_write req:22 flags:0x9", "vhost_user_write req:11 flags:0x1"]
+
+    def test_an_answer_is_no_invalidation_and_another_message_is_nothing(self):
+        self.assertEqual(bench_iotlb.parse_trace(2 * self.MISS + self.UNMAP), {
+            "misses": 2, "invalidations_sent": 1, "invalidations": 1})
+
+    def test_a_miss_that_nobody_answers_is_an_error(self):
+        with self.assertRaisesRegex(report.Failure, "answered 1 of the 2"):
+            bench_iotlb.parse_trace(self.MISS + self.MISS[:1])
+
+    def test_ours_with_a_parameter_stands_beside_what_stock_does_without(self):
+        one = dict.fromkeys(bench_iotlb.FIGURES, 0.0)
+        _, rows = bench_iotlb.table({
+            ("ours", "strict, bounce_max=0", "echo-60"): one,
+            ("stock", "strict", "echo-60"): {**one, "misses": 4.0}})
+        self.assertEqual(rows[0][:4], ["packet of 46 bytes", "strict, bounce_max=0",
+                                       "0.00", "4.00"])
 
 
 if __name__ == "__main__":
