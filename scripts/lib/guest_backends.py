@@ -18,7 +18,7 @@ SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
 STORAGE_DAEMON_SERIAL = "vhost_user_blk"
 # What the guest calls the contents of the only device of its kind.
 PMEM_SERIAL = "pmem0"
-# The address of a NIC that gets each of its frames back as it was.
+# The address of a NIC that gets back what it sends, or net-self's frames of it.
 ECHO_MAC = "52:54:00:00:00:99"
 
 # testpmd drops what finds no room at once, and room is what the address of a buffer
@@ -157,8 +157,8 @@ class Backends:
             args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]
             words += ["netdev=net-" + device.id]
             words += ["romfile="] if device.bus != "mmio" else []
-            if device.mac:
-                words += ["mac=" + device.mac]
+            mac = device.mac or (ECHO_MAC if device.tap and device.queues > 1 else "")
+            words += ["mac=" + mac] if mac else []
         elif device.kind == "9p":
             share = os.path.join(self.dir, device.id + ".share")
             os.mkdir(share)
