@@ -1,39 +1,49 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/kernel.sh ours|stock|debug|kcsan|modular
+# usage: scripts/kernel.sh ours|stock|debug|kcsan|modular|{arm64|s390x}[-stock]
 # Build a kernel for the guest: the base with the series (ours), without it
 # (stock), with the series and every checker (debug) or the one for data races
-# (kcsan), or with virtio as modules (modular).  Result: build/BASE/bzImage, or
+# (kcsan), or with virtio as modules (modular); or one for a guest of another
+# architecture, with the series and without.  Result: build/BASE/bzImage, or
 # bzImage-NAME, for modular with build/BASE/modules.  EXTRA_CONFIG=file merges a
 # fragment into it, JOBS=n says how many compilers run at a time.
 set -eu
 cd "$(dirname "$0")/.."
 
 die() { echo "kernel: $*" >&2; exit 1; }
+
+flavour=${1-}
+case $flavour in
+arm64*)	arch=arm64 ; cross=aarch64-linux-gnu- ; image=arch/arm64/boot/Image ;;
+s390x*)	arch=s390 ; cross=s390x-linux-gnu- ; image=arch/s390/boot/bzImage ;;
+*)	arch=x86 ; cross='' ; image=arch/x86/boot/bzImage ;;
+esac
 # shellcheck source-path=SCRIPTDIR
 . scripts/lib/kbuild.sh
 
-flavour=${1-}
 base=${BASE:-6.12}
 out=$PWD/build/$base
 jobs=${JOBS:-$(nproc)}
 name=$flavour
 fragments=(scripts/config/guest.config)
 suffix=-$flavour
-targets=(bzImage)
+targets=("${image##*/}")
 case $flavour in
 ours)		suffix='' ; fragments+=(scripts/config/ours.config) ;;
 stock)		;;
 debug|kcsan)	fragments+=(scripts/config/ours.config "scripts/config/$flavour.config") ;;
 modular)	fragments+=(scripts/config/ours.config scripts/config/modular.config)
 		targets+=(modules) ;;
-*)		sed -n '3,8s/^# //p' "$0" >&2; exit 2 ;;
+arm64|arm64-stock|s390x|s390x-stock)
+		fragments=(scripts/config/arch.config "scripts/config/${flavour%-stock}.config") ;;
+*)		sed -n '3,9s/^# //p' "$0" >&2; exit 2 ;;
 esac
 if [ -n "${EXTRA_CONFIG:-}" ]; then
 	[ -r "$EXTRA_CONFIG" ] || die "EXTRA_CONFIG=$EXTRA_CONFIG cannot be read"
 	fragments+=("$EXTRA_CONFIG")
 fi
-if [ "$flavour" = stock ]; then
+case $flavour in *stock) stock=yes ;; *) stock='' ;; esac
+if [ "$stock" ]; then
 	scripts/tree.py stock
 	src=$out/stock
 else
@@ -54,7 +64,7 @@ free=$(df -Pk "$out" | awk 'NR == 2 { print int($4 / 1048576) }')
 [ "$free" -ge 6 ] || echo "kernel: only $free GB free in $out, a build may need 6" >&2
 
 localversion=-virtio-dma
-[ "$flavour" != stock ] || localversion=
+[ -z "$stock" ] || localversion=
 # Races of the base with itself would drown those that it is about: KCSAN looks
 # at virtio only, and beyond that at the barriers in what virtio calls.
 kcsan=()
@@ -63,7 +73,7 @@ kcsan=()
 	'KCSAN_SANITIZE=$(if $(filter drivers/virtio/%,$(obj)/),y,n)'
 	'KCSAN_INSTRUMENT_BARRIERS=$(if $(filter kernel/irq/% kernel/locking/% kernel/sched/% mm/%,$(obj)/),y)'
 )
-kmake() { make --no-print-directory -C "$src" O="build-$name" CC="$cc" LOCALVERSION="$localversion" "${kcsan[@]}" "$@" </dev/null; }
+kmake() { make --no-print-directory -C "$src" O="build-$name" ARCH=$arch CROSS_COMPILE=$cross CC="$cc" LOCALVERSION="$localversion" "${kcsan[@]}" "$@" </dev/null; }
 
 # What the result depends on; the same state as last time is not built again.
 sources()	# a line: the tree of HEAD, and a digest of edits to it
@@ -78,7 +88,7 @@ sources()	# a line: the tree of HEAD, and a digest of edits to it
 }
 sources=$(sources "$src")
 state=$({ echo "$sources"; cat "${fragments[@]}" "$0" scripts/lib/kbuild.sh
-	gcc --version; } | sha256sum)
+	"${cross}gcc" --version; } | sha256sum)
 result=$out/bzImage$suffix
 if [ -e "$result" ] && [ -e "$obj/.state" ] && [ "$(cat "$obj/.state")" = "$state" ]; then
 	echo "kernel: $name is up to date: $result"
@@ -105,14 +115,17 @@ is_built()	# whether the objects in $1/$2 are of the sources as they are
 	[ -e "$1/$2/.sources" ] && [ "$(cat "$1/$2/.sources")" = "$(sources "$1")" ]
 }
 copied=
+twin=$flavour-stock
+twin=${twin#ours-}
 if [ ! -e "$obj" ]; then
 	first_commit=$(git -C "$src" rev-list --max-parents=0 HEAD | tail -n 1)
 	if [ "$flavour" = modular ] && is_built "$src" build-ours; then
 		start_from "$src/build-ours"
-	elif [ "$flavour" = ours ] && [ -d "$out/stock" ] && is_built "$out/stock" build-stock &&
+	elif [[ $flavour =~ ^(ours|arm64|s390x)$ ]] && [ -d "$out/stock" ] &&
+	     is_built "$out/stock" "build-$twin" &&
 	     [ "$(git -C "$out/stock" rev-parse 'HEAD^{tree}')" = \
 	       "$(git -C "$src" rev-parse "$first_commit^{tree}")" ]; then
-		start_from "$out/stock/build-stock" "$first_commit"
+		start_from "$out/stock/build-$twin" "$first_commit"
 	fi
 fi
 mkdir -p "$obj"
@@ -131,7 +144,7 @@ configure()
 	kmake tinyconfig
 	"$src/scripts/kconfig/merge_config.sh" -m -Q -O "$obj" "$obj/.config" "${fragments[@]}"
 	kmake olddefconfig
-	[ -n "$copied" ] || return 0
+	[ -n "$copied" ] && [ -d "$obj/tools" ] || return 0
 	# Every object depends on objtool, which notices that it is in another
 	# place and builds itself again, from the same sources.
 	kmake prepare
@@ -201,7 +214,7 @@ fi
 
 # A warning about a file of ours is a failure; the object goes, so that the
 # next run says it again.
-if [ "$flavour" != stock ] && grep -E "$warning_about_ours" "$log" >"$log.warnings"; then
+if [ -z "$stock" ] && grep -E "$warning_about_ours" "$log" >"$log.warnings"; then
 	head -n 20 "$log.warnings" >&2
 	sed -n -E 's|^(\.\./)?([^:]*)\.c:.*|\2.o|p' "$log.warnings" | sort -u |
 		while read -r object; do
@@ -221,7 +234,7 @@ if [ "$flavour" = modular ]; then
 	rm -rf "$out/modules"
 	mv "$out/modules.new" "$out/modules"
 fi
-cp "$obj/arch/x86/boot/bzImage" "$result.new"
+cp "$obj/$image" "$result.new"
 mv "$result.new" "$result"
 number=$(count)
 [ "$number" -le "${expected:-0}" ] || echo "$number" >"$counter"
