@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/initramfs.sh [plain|modular|kcsan|bench|life]
+# usage: scripts/initramfs.sh [plain|modular|kcsan|bench|life|arm64|s390x]
 # Pack the guest's root file system: busybox, the scripts of scripts/guest, the
 # kernel's own kselftest runner with our tests, and with "modular" the modules
 # of that kernel, with "kcsan" the module that races; or, with "bench" and "life",
 # what make bench measures with and what make life loads the guest with, in place
-# of the tests.  Result: build/BASE/initramfs.cpio.gz, initramfs-modular.cpio.gz,
-# initramfs-kcsan.cpio.gz, initramfs-bench.cpio or initramfs-life.cpio, the same
-# bytes from the same input.
+# of the tests; or the tests and Debian's busybox of another architecture.  Result:
+# build/BASE/initramfs.cpio.gz, initramfs-NAME.cpio.gz, initramfs-bench.cpio or
+# initramfs-life.cpio, the same bytes from the same input.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,8 @@ tree=$out/linux
 flavour=${1:-plain}
 case $flavour in
 plain)		image=$out/initramfs.cpio.gz ;;
-modular|kcsan)	image=$out/initramfs-$flavour.cpio.gz ;;
+modular|kcsan|arm64|s390x)
+		image=$out/initramfs-$flavour.cpio.gz ;;
 # Not compressed: it is large, and a guest is slow to unpack it.
 bench|life)	image=$out/initramfs-$flavour.cpio ;;
 *)		sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
@@ -28,6 +29,16 @@ esac
 busybox=$(command -v busybox) || die "busybox is missing: apt-get install busybox-static"
 if ldd "$busybox" >/dev/null 2>&1; then
 	die "$busybox is linked dynamically: apt-get install busybox-static"
+fi
+cross='' arch=x86 applets=$busybox
+case $flavour in
+arm64)	cross=aarch64-linux-gnu- arch=arm64 ;;
+s390x)	cross=s390x-linux-gnu- arch=s390 ;;
+esac
+if [ "$cross" ]; then
+	command -v "${cross}gcc" >/dev/null || die "${cross}gcc is missing: scripts/deps.sh arch"
+	busybox=$(scripts/foreign.sh - "$flavour" busybox-static)/bin/busybox
+	[ -e "$busybox" ] || die "$busybox is missing"
 fi
 command -v cpio >/dev/null || die "cpio is missing: apt-get install cpio"
 
@@ -40,7 +51,7 @@ mkdir -p "$root/bin" "$root/sbin" "$root/usr/bin" "$root/usr/sbin" \
 	"$root/run" "$root/etc" "$root/mnt" "$root/lib"
 
 cp "$busybox" "$root/bin/busybox"
-"$busybox" --list | while read -r applet; do
+"$applets" --list | while read -r applet; do
 	[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
 done
 rm "$root/bin/timeout"
@@ -89,7 +100,12 @@ esac
 if [ "$kselftest" = yes ]; then
 	log=$out/logs/build-selftests.log
 	objects=$out/selftests
+	if [ "$cross" ]; then
+		log=$out/logs/build-selftests-$flavour.log
+		objects=$objects-$flavour
+	fi
 	make -s -C "$tree/tools/testing/selftests" TARGETS=virtio O="$objects" \
+		ARCH=$arch CROSS_COMPILE=$cross \
 		INSTALL_PATH="$objects/install" FORCE_TARGETS=1 SKIP_TARGETS= \
 		install >"$log" 2>&1 </dev/null || {
 		grep -E 'error|Error|\*\*\*' "$log" | head -n 20 >&2

@@ -10,7 +10,7 @@ import sys
 import time
 
 from . import report
-from .guest_machine import MIB, virtiofsd
+from .guest_machine import MIB, NO_PCI, virtiofsd
 
 SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
 
@@ -156,7 +156,7 @@ class Backends:
                 netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
             args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]
             words += ["netdev=net-" + device.id]
-            words += ["romfile="] if device.bus != "mmio" else []
+            words += ["romfile="] if device.bus not in NO_PCI else []
             mac = device.mac or (ECHO_MAC if device.tap and device.queues > 1 else "")
             words += ["mac=" + mac] if mac else []
         elif device.kind == "9p":

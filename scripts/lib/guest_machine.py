@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from . import report
 
 QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
-OLDEST = (7, 2)
+OLDEST = (5, 2)
 MIB = 1 << 20
 
 
@@ -100,8 +100,21 @@ BYPASS_BUS = 0x40
 # The bus below the PCIe-to-PCI bridge, and that which its root port makes.
 BRIDGE_PORT_BUS, BRIDGE_BUS = 1, 2
 
-# Where a microvm without ACPI has its transports, eight of them.
+# Where a microvm without ACPI has its transports, eight of them, and where the arm64
+# virt board has its 32.
 MMIO_BASE, MMIO_IRQ = 0xfeb00000, 5
+VIRT_MMIO_BASE = 0x0a000000
+
+# How devices on something that is not PCI are called, and the rest that is different.
+NO_PCI = {"mmio": "-device", "virt-mmio": "-device", "ccw": "-ccw"}
+
+# Boards of other architectures: their QEMU, their name there, the console.
+FOREIGN = {
+    "virt": ("qemu-system-aarch64", "virt,gic-version=3", "ttyAMA0"),
+    "s390": ("qemu-system-s390x", "s390-ccw-virtio", "ttysclp0"),
+}
+# The port of a console of its own that the guest's command writes to there.
+OUT_PORT = "vdma.out"
 
 # Without "-pci", and with "-device" in its place for a device of virtio-mmio.
 NAMES = {
@@ -138,7 +151,8 @@ class Device:
     NAME.b, the two NICs that are connected to each other.  tap: a NIC that takes
     TSO and whose packets are lost; queues: of those that each CPU has.  bus: pcie.0, port (a root port of its own),
     bridge (one PCIe-to-PCI bridge for all of them), bypass (one on an expander
-    bus that the IOMMU leaves alone) or mmio.  port: the slot of its root port, and
+    bus that the IOMMU leaves alone), mmio, virt-mmio (of the arm64 board) or ccw (of
+    s390).  port: the slot of its root port, and
     number the bus that makes, if they are to be known beforehand."""
     kind: str
     id: str
@@ -160,12 +174,16 @@ class Device:
 
     def model(self):
         """QEMU's name of it."""
-        return NAMES[self.kind] + ("-device" if self.bus == "mmio" else "-pci")
+        return NAMES[self.kind] + NO_PCI.get(self.bus, "-pci")
 
     def pci(self):
         """Address in the guest, where it is known beforehand."""
         if self.bus == "mmio":
             return "virtio-mmio.%d" % self.slot
+        if self.bus == "virt-mmio":
+            return "%x.virtio_mmio" % (VIRT_MMIO_BASE + 512 * self.slot)
+        if self.bus == "ccw":
+            return "0.0.%04x" % self.slot
         if self.bus == "bridge":
             return "0000:%02x:%02x.0" % (BRIDGE_BUS, self.slot)
         if self.number:
@@ -179,7 +197,7 @@ class Device:
         words += ["packed"] if self.packed else []
         words += ["ACCESS_PLATFORM"] if self.access else []
         words += {"pcie.0": [], "bypass": ["bypassing bus"], "port": ["root port"],
-                  "bridge": ["PCI bridge"], "mmio": ["mmio"]}[self.bus]
+                  "bridge": ["PCI bridge"], "mmio": ["mmio"], "virt-mmio": ["mmio"], "ccw": ["ccw"]}[self.bus]
         return " ".join(words)
 
     def missing(self):
@@ -187,6 +205,8 @@ class Device:
         name = self.model()
         if name not in qemu_devices():
             return "%s has no %s" % (QEMU, name)
+        if self.bus == "bypass" and "bypass_iommu" not in device_properties("pxb-pcie"):
+            return "%s has no pxb-pcie with bypass_iommu=" % QEMU
         if self.packed and "packed" not in device_properties(name):
             return "%s of %s has no packed=" % (name, QEMU)
         if self.kind == "vhost-user-blk" and not shutil.which("qemu-storage-daemon"):
@@ -203,11 +223,14 @@ class Device:
             words += ["bus=port-" + self.id]
         elif self.bus == "bridge":
             words += ["bus=bridge", "addr=0x%x.0" % self.slot]
-        elif self.bus == "mmio":
+        elif self.bus in ("mmio", "virt-mmio"):
             words += ["bus=virtio-mmio-bus.%d" % self.slot]
+        elif self.bus == "ccw":
+            words += ["devno=fe.0.%04x" % self.slot]
+            words += ["max_revision=0"] if self.mode == "legacy" else []
         else:
             words += ["bus=" + self.bus, "addr=0x%x.%d" % (self.slot, self.function)]
-        if self.bus != "mmio" and self.kind not in MODERN_ONLY:
+        if self.bus not in NO_PCI and self.kind not in MODERN_ONLY:
             words += {
                 "modern": ["disable-legacy=on", "disable-modern=off"],
                 "legacy": ["disable-legacy=off", "disable-modern=on"],
@@ -221,8 +244,9 @@ class Device:
 
 @dataclass
 class Machine:
-    """iommu: none, intel, intel-caching, amd or virtio.  iommu_options: more of
-    intel-iommu's.  board: q35 or microvm, with legacy devices or with modern ones.
+    """iommu: none, intel, intel-caching, amd or virtio, or smmuv3 of the arm64 board.
+    iommu_options: more of intel-iommu's.  board: q35 or microvm, with legacy devices or
+    with modern ones; or virt (arm64) or s390.
     icount: an instruction takes a nanosecond of the guest's time, whatever the host
     does."""
     iommu: str = "intel"
@@ -243,7 +267,7 @@ class Machine:
     def __post_init__(self):
         """Give each device without a slot a free one; slot 1 is the IOMMU's."""
         for bus, first in (("pcie.0", 2), ("bypass", 0), ("port", 0), ("bridge", 1),
-                           ("mmio", 0)):
+                           ("mmio", 0), ("virt-mmio", 0), ("ccw", 1)):
             taken = {d.slot for d in self.devices if d.bus == bus and d.slot}
             if bus == "pcie.0":
                 taken |= {0x1c, 0x1d, 0x1e, 0x1f}
@@ -264,13 +288,10 @@ class Machine:
                 "virtio": "virtio-iommu-pci"}.get(self.iommu)
         if need and need not in qemu_devices():
             return "%s has no %s" % (QEMU, need)
+        if self.iommu == "virtio" and qemu_version() < (7, 0):
+            return "q35 of %s does not tell the guest of a virtio-iommu (no VIOT)" % QEMU
         if self.default_bus_bypass and "default-bus-bypass-iommu" not in machine_properties():
             return "q35 of %s has no default-bus-bypass-iommu" % QEMU
-        if any(d.bus == "bypass" for d in self.devices):
-            if "pxb-pcie" not in qemu_devices():
-                return "%s has no pxb-pcie" % QEMU
-            if "bypass_iommu" not in device_properties("pxb-pcie"):
-                return "pxb-pcie of %s has no bypass_iommu=" % QEMU
         if self.board == "q35" and self.iommu.startswith("intel") and self.iommu_options:
             for word in self.iommu_options.split(","):
                 if word.split("=")[0] not in device_properties("intel-iommu"):
@@ -290,11 +311,34 @@ class Machine:
 
     def parameters(self):
         """What the kernel must be told of the machine."""
-        return ["virtio_mmio.device=512@0x%x:%d" % (MMIO_BASE + 512 * d.slot, MMIO_IRQ + d.slot)
-                for d in self.devices if d.bus == "mmio"]
+        if self.board in FOREIGN:
+            return ["console=" + FOREIGN[self.board][2]]
+        # Where the host is short of time, a guest's timer can miss the interrupts by
+        # which the kernel tests it.
+        return ["console=ttyS0", "no_timer_check"] + [
+            "virtio_mmio.device=512@0x%x:%d" % (MMIO_BASE + 512 * d.slot, MMIO_IRQ + d.slot)
+            for d in self.devices if d.bus == "mmio"]
+
+    def qemu(self):
+        """The QEMU that has it."""
+        return FOREIGN[self.board][0] if self.board in FOREIGN else QEMU
+
+    def _foreign_arguments(self):
+        machine = FOREIGN[self.board][1]
+        bus = "virtio-serial-ccw,devno=fe.0.ff00"
+        if self.board == "virt":
+            machine += ",iommu=smmuv3" if self.iommu == "smmuv3" else ""
+            bus = "virtio-serial-pci,bus=pcie.0,addr=0x1e"
+        return ["-M", machine, "-accel", "tcg,thread=multi", "-cpu", self.cpu,
+                "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-no-user-config",
+                "-no-reboot", "-display", "none", "-global", "virtio-mmio.force-legacy=off",
+                "-device", bus + ",id=out-bus",
+                "-device", "virtserialport,bus=out-bus.0,chardev=out,name=" + OUT_PORT]
 
     def arguments(self):
         """QEMU's arguments for the machine, without its devices."""
+        if self.board in FOREIGN:
+            return self._foreign_arguments()
         if self.board == "q35":
             machine = "q35,kernel-irqchip=split"
         else:

@@ -21,18 +21,16 @@ from dataclasses import dataclass, field
 from . import guest_log, report
 from .guest_backends import (Backends, disk_contents,       # noqa: F401  # pylint: disable=W0611
                              tap_missing)
-from .guest_machine import (MIB, QEMU, Device, Machine,      # noqa: F401  # pylint: disable=W0611
+from .guest_machine import (FOREIGN, MIB, QEMU, Device, Machine,      # noqa: F401  # pylint: disable=W0611
                             qemu_devices, qemu_version, trace_events)
 from .guest_qmp import Qmp
 
 # What QEMU is asked to trace on every boot: a DMA that the IOMMU refused.
 FAULT_EVENTS = ("vtd_dmar_fault", "amdvi_page_fault", "virtio_iommu_report_fault")
 
-# Parameters of every boot.  The last two are for a host that is short of time:
-# there, a guest's timer can miss the interrupts by which the kernel tests it,
-# and an RCU stall is no more than the host looking elsewhere.
-ALWAYS = ("console=ttyS0", "panic=-1", "no_timer_check",
-          "rcupdate.rcu_cpu_stall_timeout=100")
+# Parameters of every boot.  On a host that is short of time an RCU stall is no more
+# than the host looking elsewhere.
+ALWAYS = ("panic=-1", "rcupdate.rcu_cpu_stall_timeout=100")
 
 
 # Set when the run is being given up: guests end at once.
@@ -63,7 +61,7 @@ class Result:
 
 
 def kernel_image(flavour):
-    """Path of a built kernel: ours, stock, debug, kcsan or modular."""
+    """Path of a built kernel: ours or another flavour of kernel.sh."""
     path = os.path.join(report.BUILD, "bzImage" + ("" if flavour == "ours" else "-" + flavour))
     if not os.path.exists(path):
         raise report.Failure("%s is missing: scripts/kernel.sh %s builds it" % (path, flavour))
@@ -73,7 +71,8 @@ def kernel_image(flavour):
 def initramfs(flavour="plain"):
     path = os.path.join(report.BUILD, {
         "plain": "initramfs.cpio.gz", "modular": "initramfs-modular.cpio.gz",
-        "kcsan": "initramfs-kcsan.cpio.gz", "bench": "initramfs-bench.cpio",
+        "kcsan": "initramfs-kcsan.cpio.gz", "arm64": "initramfs-arm64.cpio.gz",
+        "s390x": "initramfs-s390x.cpio.gz", "bench": "initramfs-bench.cpio",
         "life": "initramfs-life.cpio"}[flavour])
     if not os.path.exists(path):
         raise report.Failure("%s is missing: scripts/initramfs.sh %s packs it" % (path, flavour))
@@ -181,7 +180,7 @@ class Guest(Backends):
         append = " ".join([*ALWAYS, *self.machine.parameters(), self.append])
         if not interactive:
             append += " -- " + split_command(self.command)
-        args = [QEMU, *self.machine.arguments(), "-kernel", self.kernel,
+        args = [self.machine.qemu(), *self.machine.arguments(), "-kernel", self.kernel,
                 "-initrd", self.initrd, "-append", append.strip()]
         for device in self.machine.devices:
             args += self._device(device)
@@ -206,8 +205,10 @@ class Guest(Backends):
         second, number = self._socketpair()
         args += ["-chardev", "socket,id=out,fd=%d" % number]
         # A microvm has one serial port by itself.
-        args += (["-serial", "chardev:out"] if self.machine.board == "q35" else
-                 ["-device", "isa-serial,index=1,chardev=out"])
+        if self.machine.board == "q35":
+            args += ["-serial", "chardev:out"]
+        elif self.machine.board not in FOREIGN:
+            args += ["-device", "isa-serial,index=1,chardev=out"]
         self.control = second
         for event in [*FAULT_EVENTS, *self.trace]:
             if event in trace_events() or "*" in event:
@@ -363,7 +364,7 @@ class Guest(Backends):
 
     def _quit(self):
         """End QEMU in place of the guest's own power-off, which a microvm without
-        ACPI has not.
+        ACPI has not, nor a guest whose console is a virtio device.
 
         The base resets every virtio device at power-off, the virtio-iommu
         among them; a flush of lazily freed IOVAs that comes after it waits for
