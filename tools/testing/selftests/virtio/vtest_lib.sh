@@ -7,12 +7,14 @@
 # 1. What the host says: kernel command line
 #
 #	vtest.iommu=NAME	the vIOMMU of this machine: none, intel,
-#				intel-caching (caching-mode=on), amd or virtio
+#				intel-caching (caching-mode=on), amd, virtio, or
+#				smmuv3 on arm64
 #	vtest.case=NAME		the case of dma_access.expect that this boot is;
 #				the same file has the kernel parameters that
 #				belong to the case ("case" lines)
 #	vtest.bypass=PREFIX[,PREFIX]
-#				PCI addresses, or beginnings of them, of devices
+#				PCI addresses (or the names of what else they sit
+#				on), or beginnings of them, of devices
 #				that bypass the vIOMMU ("0000:20:" for all of a
 #				pxb-pcie,bus_nr=32,bypass_iommu=on)
 #	vtest.scale=PERCENT	amount of data and repetitions, 100 if not given
