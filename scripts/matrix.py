@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: matrix.py [--no-build] [--no-stock] [--slice] [--list] [PATTERN...]
+"""usage: matrix.py [--no-build] [--no-stock] [--slice|--promise] [--list] [--name=WORD]
+                 [PATTERN...]
 
 Boot guests in every way in which QEMU can wire a virtio device, as
 scripts/matrix.toml says, and hold each device against what must come of it: its
@@ -8,9 +9,10 @@ IOMMU group, its dma_access, data that both ends compare, the kernel's log, and
 with intel-iommu what QEMU's trace says of its DMA.  Beside each boot stands the
 same with the stock kernel, unless --no-stock is given.  PATTERN (or ROWS=) runs
 the boots that match it or have it in their name, a row or their parameters; --slice
-the promise and as few others as have every level of every factor in them; --list
-shows what would run.  Results: build/BASE/matrix.html, .json and .xml; the last
-line is "N passed, N failed, N skipped".
+the promise and as few others as have every level of every factor in them; --promise
+nothing but the promise; --list shows what would run.  Results: build/BASE/matrix.html,
+.json and .xml, or with WORD in place of "matrix"; the last line is "N passed, N failed,
+N skipped".
 """
 
 import os
@@ -26,28 +28,29 @@ from lib.guest_machine import qemu_devices, qemu_version               # noqa: E
 TIMEOUT = 300           # of a boot, in seconds
 
 
-def boots(patterns, short, stock):
+def boots(patterns, options):
     """What is to run, and the boots of the stock kernel that go beside it."""
     table = matrix_plan.load()
     plan, covering = matrix_plan.promise(table), matrix_plan.covering(table)
     for boot in covering:
         boot.rows = matrix_expect.rows(boot)
-    plan += matrix_plan.slice_of(covering) if short else covering
+    if "--promise" not in options:
+        plan += matrix_plan.slice_of(covering) if "--slice" in options else covering
     if patterns:
         plan = [b for b in plan if any(b.matches(p) for p in patterns)]
         if not plan:
             raise report.Failure("no boot matches %s; --list names them" % " ".join(patterns))
-    return table, plan, matrix_plan.twins(plan) if stock else []
+    return table, plan, [] if "--no-stock" in options else matrix_plan.twins(plan)
 
 
-def guest_for(boot, progress):
+def guest_for(boot, name, progress):
     command = ["vfio-beside", matrix_plan.EDU_PCI] if boot.vfio else []
     if boot.vdpa:
         command += ["vdpa-beside", ",".join(boot.vdpa)]
     command += matrix_beside.command(boot)
     beside = matrix_beside.Beside(boot)
     beside.guest = guest_vm.Guest(
-        "matrix-" + boot.name, guest_vm.kernel_image(boot.kernel),
+        name + "-" + boot.name, guest_vm.kernel_image(boot.kernel),
         guest_vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
         boot.machine, boot.append, [*command, "virtio-table"], TIMEOUT,
         [*matrix_trace.events(boot.machine.iommu), *matrix_beside.events(boot)], progress,
@@ -63,6 +66,16 @@ def why_not(boot):
     if any(d.tap for d in boot.machine.devices) and guest_vm.tap_missing():
         return guest_vm.tap_missing()
     return boot.machine.missing()
+
+
+def leave_out(plan):
+    """Take from the boots what this QEMU has not; the reasons, by BOOT/DEVICE."""
+    reasons = {}
+    for boot in plan:
+        for device in [d for d in boot.machine.devices if d.missing()]:
+            reasons["%s/%s" % (boot.name, device.id)] = device.missing()
+            boot.machine.devices.remove(device)
+    return reasons
 
 
 def show(plan, twins):
@@ -82,7 +95,7 @@ def build(plan):
                        *([["initramfs.sh", "modular"]] if "modular" in flavours else []))
 
 
-def run(plan):
+def run(plan, name):
     """(results by name, reasons of what did not run)."""
     skipped, guests = {}, {}
     with report.Progress() as progress:
@@ -91,7 +104,7 @@ def run(plan):
             if reason:
                 skipped[boot.name] = reason
             else:
-                guests[boot.name] = guest_for(boot, progress)
+                guests[boot.name] = guest_for(boot, name, progress)
         report.say("matrix: %d boots for %d rows" % (len(guests), sum(len(b.rows) for b in plan)))
         return dict(zip(guests, guest_vm.boot_all(guests.values()))), skipped
 
@@ -99,19 +112,23 @@ def run(plan):
 def main():
     started = time.monotonic()
     options = {w for w in sys.argv[1:] if w.startswith("--")}
-    unknown = options - {"--no-build", "--no-stock", "--slice", "--list"}
+    name = next((w[7:] for w in options if w.startswith("--name=")), "matrix")
+    unknown = {w for w in options if not w.startswith("--name=")} - {
+        "--no-build", "--no-stock", "--slice", "--promise", "--list"}
     if unknown:
         raise report.Failure("no option %s: see the head of this file" % min(unknown))
     patterns = [w for w in sys.argv[1:] if not w.startswith("--")]
     patterns = patterns or (os.environ.get("ROWS") or "").split()
     qemu_version()
-    table, plan, twins = boots(patterns, "--slice" in options, "--no-stock" not in options)
+    table, plan, twins = boots(patterns, options)
     if "--list" in options:
         show(plan, twins)
         return 0
     if "--no-build" not in options:
         build(plan + twins)
-    results, skipped = run(plan + twins)
+    left_out = leave_out(plan)
+    results, skipped = run(plan + twins, name)
+    skipped.update(left_out)
     verdicts = matrix_judge.judge(plan, results, skipped)
     impossible = [] if patterns else matrix_judge.impossible(table["impossible"])
 
@@ -126,10 +143,10 @@ def main():
             report.say("stock %s: %s" % (twin.name, problem))
     total = matrix_report.counts(verdicts, impossible)
     if total["FAIL"]:
-        report.say("logs: %s/matrix-*.log" % report.LOGS)
+        report.say("logs: %s/%s-*.log" % (report.LOGS, name))
     seconds = time.monotonic() - started
     times = {name: result.seconds for name, result in results.items()}
-    base = report.BUILD + "/matrix"
+    base = "%s/%s" % (report.BUILD, name)
     matrix_report.write_json(base + ".json", verdicts, impossible, seconds, times)
     matrix_report.write_junit(base + ".xml", verdicts, impossible, seconds)
     matrix_report.write_page(base + ".html", verdicts, impossible, seconds, times)

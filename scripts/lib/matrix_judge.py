@@ -103,12 +103,14 @@ def stock_did(boot, row, result):
 
 
 def judge(boots, results, skipped):
-    """Verdicts of all rows.  results: by the name of a boot; skipped: reasons."""
+    """Verdicts of all rows.  results: by the name of a boot; skipped: reasons, by the
+    name of a boot or BOOT/DEVICE."""
     verdicts = []
     for boot in boots:
         result = results.get(boot.name)
-        reason = skipped.get(boot.name) or (refused(boot, result) if result else None)
+        whole = skipped.get(boot.name) or (refused(boot, result) if result else None)
         for row in boot.rows:
+            reason = whole or skipped.get("%s/%s" % (boot.name, row.device))
             notes = [reason] if reason else problems_of(boot, row, result)
             word = "SKIP" if reason else "FAIL" if notes else "PASS"
             if word == "PASS" and row.device in boot.beside[:1]:
