@@ -12,12 +12,13 @@ APPEND	?=
 QEMU_ARGS ?=
 CONFIG	?=
 ROWS	?=
+QEMUS	?=
 SOAK_S	?= 600
 
-export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS
+export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS QEMUS
 
 .PHONY: help run test tree series refresh apply deb kernel stock-kernel boot \
-	check unit fuzz selftest matrix life soak bench docs clean
+	check unit fuzz selftest matrix matrix-arch matrix-qemus life soak bench docs clean
 
 help:		## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*##/  \1\t/p' Makefile | expand -t 18
@@ -81,6 +82,14 @@ selftest:	## kselftests inside the guest
 matrix:		## every way QEMU can wire a virtio device, stock beside ours; ROWS=pattern
 	@scripts/deps.sh matrix
 	@scripts/matrix.py
+
+matrix-arch:	## beyond x86: compiled for five others, guests of arm64 and s390x
+	@scripts/deps.sh arch
+	@scripts/arch.py
+
+matrix-qemus:	## the promise with the oldest and the newest QEMU; QEMUS="SUITE..." ROWS=
+	@scripts/deps.sh qemus
+	@scripts/qemus.py
 
 life:		## hot plug, suspend, migration, failing disks under load; ROWS=pattern
 	@scripts/deps.sh life

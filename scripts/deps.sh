@@ -3,7 +3,7 @@
 # Check that the host has what a verb of the Makefile needs.  As root on Debian
 # what is missing gets installed; otherwise one line names the command for it.
 #
-# usage: scripts/deps.sh tree|kernel|run|matrix|test|check|unit|fuzz|valgrind|bench|life|arch|docs|deb
+# usage: scripts/deps.sh tree|kernel|run|matrix|test|check|unit|fuzz|valgrind|bench|life|arch|qemus|docs|deb
 set -eu
 
 # One row a package: the groups that need it, the Debian package, and how to tell
@@ -56,8 +56,8 @@ cross   libc6-dev-arm64-cross     /usr/aarch64-linux-gnu/include/stdio.h
 cross   libc6-dev-s390x-cross     /usr/s390x-linux-gnu/include/stdio.h
 cross   qemu-system-arm           qemu-system-aarch64
 cross   qemu-system-misc          qemu-system-s390x
-cross   dpkg                      dpkg-deb
-cross   debian-archive-keyring    /usr/share/keyrings/debian-archive-keyring.gpg
+foreign dpkg                      dpkg-deb
+foreign debian-archive-keyring    /usr/share/keyrings/debian-archive-keyring.gpg
 deb     debhelper            dh_listpackages
 deb     dpkg-dev             dpkg-buildpackage
 deb     dwarves              pahole
@@ -80,7 +80,8 @@ groups_of()
 	matrix)	echo tree build guest vhost ;;
 	bench)	echo tree build guest vhost bench ;;
 	life)	echo tree build guest life ;;
-	arch)	echo tree build guest cross ;;
+	arch)	echo tree build guest cross foreign ;;
+	qemus)	echo tree build guest vhost foreign ;;
 	check)	echo tree build check docs ;;
 	docs)	echo tree docs ;;
 	unit)	echo tree unit ;;

@@ -67,15 +67,19 @@ def not_possible(entry):
     return "%s needs %s; QEMU: %s" % (what, needs, said)
 
 
+def rows_json(verdicts):
+    return [{"boot": v.boot.name, "guest": v.boot.kernel, "device": v.row.device,
+             "text": v.row.text, "iommu": v.row.iommu, "append": v.boot.append,
+             "levels": {**v.boot.levels, **v.boot.device_levels.get(v.row.device, {})},
+             "group": v.row.expect.group, "dma_access": v.row.expect.access,
+             "translated_by_qemu": v.row.seen, "stock": v.stock, "verdict": v.word,
+             "notes": v.notes} for v in verdicts]
+
+
 def write_json(path, verdicts, impossible, seconds, boots):
     total = counts(verdicts, impossible)
     report.write_json(path, {
-        "rows": [{"boot": v.boot.name, "guest": v.boot.kernel, "device": v.row.device,
-                  "text": v.row.text, "iommu": v.row.iommu, "append": v.boot.append,
-                  "levels": {**v.boot.levels, **v.boot.device_levels.get(v.row.device, {})},
-                  "group": v.row.expect.group, "dma_access": v.row.expect.access,
-                  "translated_by_qemu": v.row.seen, "stock": v.stock, "verdict": v.word,
-                  "notes": v.notes} for v in verdicts],
+        "rows": rows_json(verdicts),
         "boots": {name: round(s, 1) for name, s in boots.items()},
         "not_possible": [not_possible(e) for e in impossible],
         "seconds": round(seconds, 1), "passed": total["PASS"], "failed": total["FAIL"],
