@@ -361,6 +361,26 @@ class TestMachine(unittest.TestCase):
                          ["0000:02:01.0", "0000:03:00.0", "0000:00:10.0", "0000:00:10.1"])
         self.assertIn("multifunction=on", devices[2].options)
 
+    def test_without_testpmd_its_nics_are_skipped_with_the_reason(self):
+        with mock.patch.object(guest_machine.shutil, "which", return_value=None), \
+                mock.patch.object(guest_machine, "qemu_devices",
+                                  return_value={"virtio-net-pci"}):
+            self.assertEqual(device("vhost-user-net", "a").missing(),
+                             "dpdk-testpmd is missing (package dpdk-dev)")
+
+    def test_one_process_has_all_nics_of_testpmd(self):
+        guest = guest_vm.Guest("x", "k", "i", Machine("none", [
+            Device("vhost-user-net", "a"), Device("blk", "b"), Device("vhost-user-net", "c")]))
+        with tempfile.TemporaryDirectory() as guest.dir, \
+                mock.patch.object(guest, "_daemon") as daemon:
+            words = " ".join(guest._device(guest.machine.devices[0])       # pylint: disable=W0212
+                             + guest._device(guest.machine.devices[2]))    # pylint: disable=W0212
+        self.assertEqual(daemon.call_count, 1)
+        command = " ".join(daemon.call_args.args[2])
+        for name in ("/a.sock", "/c.sock"):
+            self.assertIn(name, command)
+            self.assertIn(name, words)
+
     def test_microvm_has_devices_of_virtio_mmio(self):
         machine = Machine("none", [Device("blk", "a", bus="mmio", mode="legacy")],
                           board="microvm-legacy")
