@@ -31,10 +31,11 @@ TIMEOUT = 300           # of a boot, in seconds
 def boots(patterns, options):
     """What is to run, and the boots of the stock kernel that go beside it."""
     table = matrix_plan.load()
-    plan, covering = matrix_plan.promise(table), matrix_plan.covering(table)
-    for boot in covering:
-        boot.rows = matrix_expect.rows(boot)
+    plan = matrix_plan.promise(table)
     if "--promise" not in options:
+        covering = matrix_plan.covering(table)
+        for boot in covering:
+            boot.rows = matrix_expect.rows(boot)
         plan += matrix_plan.slice_of(covering) if "--slice" in options else covering
     if patterns:
         plan = [b for b in plan if any(b.matches(p) for p in patterns)]
@@ -69,10 +70,11 @@ def why_not(boot):
 
 
 def leave_out(plan):
-    """Take from the boots what this QEMU has not; the reasons, by BOOT/DEVICE."""
+    """Take from the boots what this QEMU has not; the reasons, by BOOT/DEVICE.  A boot
+    that is about a device in particular stays as it is, to be skipped."""
     reasons = {}
     for boot in plan:
-        for device in [d for d in boot.machine.devices if d.missing()]:
+        for device in [d for d in boot.machine.devices if not boot.beside and d.missing()]:
             reasons["%s/%s" % (boot.name, device.id)] = device.missing()
             boot.machine.devices.remove(device)
     return reasons
