@@ -19,8 +19,10 @@ MIB = 1 << 20
 
 def _ask(*args):
     try:
-        return subprocess.run([QEMU, *args], capture_output=True, text=True,
-                              timeout=60, check=False).stdout
+        done = subprocess.run([QEMU, *args], capture_output=True, text=True,
+                              timeout=60, check=False)
+        # Before 6.0 the list of trace events was an error message.
+        return done.stdout or done.stderr
     except FileNotFoundError:
         raise report.Failure("%s is missing: apt-get install qemu-system-x86, or set QEMU="
                              % QEMU) from None
