@@ -116,7 +116,8 @@ def judge(boots, results, skipped):
             if word == "PASS" and row.device in boot.beside[:1]:
                 notes = [matrix_beside.said(boot, result.output)]
             twin = results.get(boot.twin.name) if boot.twin else None
-            verdicts.append(Verdict(boot, row, word, notes, stock_did(boot, row, twin),
+            verdicts.append(Verdict(boot, row, word, notes,
+                                    "" if reason and not whole else stock_did(boot, row, twin),
                                     result.seconds if result else 0.0))
     return verdicts
 
