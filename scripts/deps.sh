@@ -87,7 +87,7 @@ groups_of()
 	unit)	echo tree unit ;;
 	fuzz)	echo tree unit ;;
 	valgrind) echo tree unit memory ;;
-	test)	echo tree build guest vhost check docs unit life ;;
+	test)	echo tree build guest check docs unit life ;;
 	deb)	echo tree build deb ;;
 	*)	usage ;;
 	esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: matrix.py [--no-build] [--no-stock] [--slice|--promise] [--list] [--name=WORD]
+"""usage: matrix.py [--no-build] [--no-stock] [--slice] [--promise] [--list] [--name=WORD]
                  [PATTERN...]
 
 Boot guests in every way in which QEMU can wire a virtio device, as
@@ -9,8 +9,8 @@ IOMMU group, its dma_access, data that both ends compare, the kernel's log, and
 with intel-iommu what QEMU's trace says of its DMA.  Beside each boot stands the
 same with the stock kernel, unless --no-stock is given.  PATTERN (or ROWS=) runs
 the boots that match it or have it in their name, a row or their parameters; --slice
-the promise and as few others as have every level of every factor in them; --promise
-nothing but the promise; --list shows what would run.  Results: build/BASE/matrix.html,
+what is quick of the promise and as few others as have every level of every factor in
+them; --promise nothing but the promise; --list shows what would run.  Results: build/BASE/matrix.html,
 .json and .xml, or with WORD in place of "matrix"; the last line is "N passed, N failed,
 N skipped".
 """
@@ -31,7 +31,7 @@ TIMEOUT = 300           # of a boot, in seconds
 def boots(patterns, options):
     """What is to run, and the boots of the stock kernel that go beside it."""
     table = matrix_plan.load()
-    plan = matrix_plan.promise(table)
+    plan = [b for b in matrix_plan.promise(table) if not (b.slow and "--slice" in options)]
     if "--promise" not in options:
         covering = matrix_plan.covering(table)
         for boot in covering:

@@ -54,6 +54,7 @@ class Boot:
     vdpa: tuple = ()
     refused: str = ""
     beside: tuple = ()
+    slow: bool = False
     levels: dict = field(default_factory=dict)
     device_levels: dict = field(default_factory=dict)
     twin: object = None
@@ -94,7 +95,8 @@ def promise(table):
             [Row(device, text, iommu, Expect(group, access), SEEN[seen])
              for device, text, iommu, group, access, seen in entry["rows"]],
             entry.get("vfio", False), tuple(entry.get("vdpa", ())),
-            entry.get("refused", ""), tuple(entry.get("beside", ()))))
+            entry.get("refused", ""), tuple(entry.get("beside", ())),
+            slow=entry.get("slow", False)))
     return boots
 
 
