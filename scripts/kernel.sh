@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/kernel.sh ours|stock|debug|kcsan|modular|{arm64|s390x}[-stock]
+# usage: scripts/kernel.sh ours|stock|debug|kcsan|modular|{devices|arm64|s390x}[-stock]
 # Build a kernel for the guest: the base with the series (ours), without it
 # (stock), with the series and every checker (debug) or the one for data races
-# (kcsan), or with virtio as modules (modular); or one for a guest of another
-# architecture, with the series and without.  Result: build/BASE/bzImage, or
-# bzImage-NAME, for modular with build/BASE/modules.  EXTRA_CONFIG=file merges a
-# fragment into it, JOBS=n says how many compilers run at a time.
+# (kcsan), with virtio as modules (modular), or with the drivers of QEMU's rarer
+# virtio devices (devices, with the series and without); or one for a guest of
+# another architecture.  Result: build/BASE/bzImage, or bzImage-NAME, for modular
+# with build/BASE/modules.  EXTRA_CONFIG=file merges a fragment into it, JOBS=n says
+# how many compilers run at a time.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -32,11 +33,13 @@ case $flavour in
 ours)		suffix='' ; fragments+=(scripts/config/ours.config) ;;
 stock)		;;
 debug|kcsan)	fragments+=(scripts/config/ours.config "scripts/config/$flavour.config") ;;
+devices)	fragments+=(scripts/config/ours.config scripts/config/devices.config) ;;
+devices-stock)	fragments+=(scripts/config/devices.config) ;;
 modular)	fragments+=(scripts/config/ours.config scripts/config/modular.config)
 		targets+=(modules) ;;
 arm64|arm64-stock|s390x|s390x-stock)
 		fragments=(scripts/config/arch.config "scripts/config/${flavour%-stock}.config") ;;
-*)		sed -n '3,9s/^# //p' "$0" >&2; exit 2 ;;
+*)		sed -n '3,10s/^# //p' "$0" >&2; exit 2 ;;
 esac
 if [ -n "${EXTRA_CONFIG:-}" ]; then
 	[ -r "$EXTRA_CONFIG" ] || die "EXTRA_CONFIG=$EXTRA_CONFIG cannot be read"
@@ -76,16 +79,18 @@ kcsan=()
 kmake() { make --no-print-directory -C "$src" O="build-$name" ARCH=$arch CROSS_COMPILE=$cross CC="$cc" LOCALVERSION="$localversion" "${kcsan[@]}" "$@" </dev/null; }
 
 # What the result depends on; the same state as last time is not built again.
-sources()	# a line: the tree of HEAD, and a digest of edits to it
+sources()	# a digest of what is in HEAD, and of edits to it
 {
-	local tree
-	tree=$(git -C "$1" rev-parse 'HEAD^{tree}') ||
-		die "$1 is not a git tree: remove it and run again"
-	echo "$tree $({
-		git -C "$1" status --porcelain -- ':!/build-*'
-		git -C "$1" diff HEAD
-	} | sha256sum | cut -d ' ' -f 1)"
+	local not_kernel=(':!/build-*' ':!/tools/testing' ':!/Documentation')
+	{
+		git -C "$1" ls-tree HEAD ./ tools/ |
+			grep -v -E $'\t(tools|tools/testing|Documentation)$'
+		git -C "$1" status --porcelain -- "${not_kernel[@]}"
+		git -C "$1" diff HEAD -- "${not_kernel[@]}"
+	} | sha256sum | cut -d ' ' -f 1
 }
+git -C "$src" rev-parse -q --verify HEAD >/dev/null ||
+	die "$src is not a git tree: remove it and run again"
 sources=$(sources "$src")
 state=$({ echo "$sources"; cat "${fragments[@]}" "$0" scripts/lib/kbuild.sh
 	"${cross}gcc" --version; } | sha256sum)
@@ -119,8 +124,10 @@ twin=$flavour-stock
 twin=${twin#ours-}
 if [ ! -e "$obj" ]; then
 	first_commit=$(git -C "$src" rev-list --max-parents=0 HEAD | tail -n 1)
-	if [ "$flavour" = modular ] && is_built "$src" build-ours; then
+	if [[ $flavour =~ ^(modular|devices)$ ]] && is_built "$src" build-ours; then
 		start_from "$src/build-ours"
+	elif [ "$flavour" = devices-stock ] && is_built "$src" build-stock; then
+		start_from "$src/build-stock"
 	elif [[ $flavour =~ ^(ours|arm64|s390x)$ ]] && [ -d "$out/stock" ] &&
 	     is_built "$out/stock" "build-$twin" &&
 	     [ "$(git -C "$out/stock" rev-parse 'HEAD^{tree}')" = \

@@ -51,7 +51,7 @@ def guest_for(boot, name, progress):
     command += matrix_beside.command(boot)
     beside = matrix_beside.Beside(boot)
     beside.guest = guest_vm.Guest(
-        name + "-" + boot.name, guest_vm.kernel_image(boot.kernel),
+        name + "-" + boot.name, guest_vm.kernel_image(boot.flavour()),
         guest_vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
         boot.machine, boot.append, [*command, "virtio-table"], TIMEOUT,
         [*matrix_trace.events(boot.machine.iommu), *matrix_beside.events(boot)], progress,
@@ -90,9 +90,9 @@ def show(plan, twins):
 
 
 def build(plan):
-    flavours = {boot.kernel for boot in plan}
-    guest_expect.build(*[["kernel.sh", f] for f in ("ours", "stock", "modular")
-                         if f in flavours],
+    flavours = {boot.flavour() for boot in plan}
+    guest_expect.build(*[["kernel.sh", f] for f in (
+        "stock", "devices-stock", "ours", "modular", "devices") if f in flavours],
                        ["initramfs.sh"],
                        *([["initramfs.sh", "modular"]] if "modular" in flavours else []))
 

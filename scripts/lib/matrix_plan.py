@@ -19,6 +19,8 @@ FILE = report.ROOT + "/scripts/matrix.toml"
 # Of a guest there is one, or the check does not tell which it looked at.
 ONE_OF_A_KIND = ("balloon", "rng", "keyboard", "tablet", "mouse", "gpu", "crypto", "pmem", "mem",
                  "fs")
+# Those whose drivers are in scripts/config/devices.config.
+RARE = ("fs", "gpu", "crypto", "pmem", "mem")
 # What VFIO has: some device that no driver of the guest claims.
 EDU, EDU_PCI = "edu", "0000:00:18.0"
 
@@ -40,7 +42,7 @@ class Row:
 
 @dataclass
 class Boot:
-    """kernel: of scripts/kernel.sh.  vdpa: kinds of simulators that the guest makes.
+    """kernel: ours, stock or modular.  vdpa: kinds of simulators that the guest makes.
     refused: what QEMU says if it cannot have this boot.  beside: a disk that bypasses
     the IOMMU, and one that does not, to be counted beside each other.
     levels: those of the factors, if it is a covering boot, and those of its devices
@@ -58,6 +60,13 @@ class Boot:
     levels: dict = field(default_factory=dict)
     device_levels: dict = field(default_factory=dict)
     twin: object = None
+
+    def flavour(self):
+        """What kernel.sh calls the kernel, with the drivers of the rarer devices where
+        there is one."""
+        if any(d.kind in RARE for d in self.machine.devices):
+            return {"ours": "devices", "stock": "devices-stock"}[self.kernel]
+        return self.kernel
 
     def matches(self, pattern):
         """Whether ROWS=pattern asks for it: as a word with * and ?, or in its name, in

@@ -307,6 +307,14 @@ class TestTwins(unittest.TestCase):
         self.assertEqual([b.name for b in new], ["a-stock", "d-stock"])
         self.assertIs(boots[2].twin, new[0])
 
+    def test_rare_devices_have_a_kernel_of_their_own_and_no_other_boot(self):
+        for kind, ours, stock in (("blk", "ours", "stock"), ("gpu", "devices", "devices-stock")):
+            boot = matrix_plan.Boot("a", "ours", Machine("none", [device("rng", "r"), device(kind, "d", slot=3)]))
+            self.assertEqual(boot.flavour(), ours)
+            self.assertEqual(matrix_plan.twins([boot])[0].flavour(), stock)
+        for boot in matrix_plan.promise(matrix_plan.load()):
+            self.assertEqual(boot.flavour(), boot.kernel)
+
     def test_rows_chooses_by_name_row_and_parameters(self):
         boot, _ = made(True)
         for pattern, does in (("b", True), ("iommu=on", True), ("a x", True), ("c*", False)):
