@@ -64,8 +64,9 @@ def trace_events():
     return set(_ask("-trace", "help").split())
 
 
-def accelerator():
-    """Arguments that choose the accelerator, from ACCEL."""
+def accelerator(one_thread=False):
+    """Arguments that choose the accelerator, from ACCEL; with one_thread, vCPUs that
+    are emulated take turns."""
     wish = os.environ.get("ACCEL") or "auto"
     if wish not in ("auto", "tcg", "kvm"):
         raise report.Failure("ACCEL=%s: must be tcg, kvm or auto" % wish)
@@ -81,7 +82,7 @@ def accelerator():
             return ["-accel", "kvm"]
         if wish == "kvm":
             raise report.Failure("ACCEL=kvm: /dev/kvm does not open or the CPU has no vmx or svm")
-    return ["-accel", "tcg,thread=multi"]
+    return ["-accel", "tcg,thread=" + ("single" if one_thread else "multi")]
 
 
 def virtiofsd():
@@ -250,7 +251,11 @@ class Machine:
     iommu_options: more of intel-iommu's.  board: q35 or microvm, with legacy devices or
     with modern ones; or virt (arm64) or s390.
     icount: an instruction takes a nanosecond of the guest's time, whatever the host
-    does."""
+    does.
+    one_thread: the vCPUs take turns where they are emulated.  QEMU before 8.2 may lose
+    what one of them writes to a device while another moves a BAR or switches one on or
+    off, as VFIO does: the queue that was to be notified stands still forever, under any
+    kernel (QEMU's "softmmu: Use async_run_on_cpu in tcg_commit")."""
     iommu: str = "intel"
     devices: list = field(default_factory=list)
     default_bus_bypass: bool = False
@@ -258,6 +263,7 @@ class Machine:
     smp: int = 2
     memory: str = "1G"
     icount: bool = False
+    one_thread: bool = False
     cpu: str = "max"
     board: str = "q35"
     iommu_options: str = ""
@@ -355,7 +361,7 @@ class Machine:
         if any(d.kind in MEMORY_DEVICES for d in self.devices):
             memory += ",maxmem=4G"
         cpu = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
-               if self.icount else accelerator())
+               if self.icount else accelerator(self.one_thread))
         args = ["-M", machine, *cpu, "-cpu", self.cpu, "-smp", str(self.smp),
                 "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot",
                 "-display", "none"]

@@ -99,6 +99,7 @@ def promise(table):
                           iommu_options=entry.get("iommu_options", ""))
         if entry.get("vfio"):
             machine.extra = edu(EDU_PCI)
+            machine.one_thread = True
         boots.append(Boot(
             name, entry.get("kernel", "ours"), machine, entry.get("append", ""),
             [Row(device, text, iommu, Expect(group, access), SEEN[seen])

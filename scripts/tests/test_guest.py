@@ -276,6 +276,11 @@ class Rows(unittest.TestCase):
 
 
 class Machines(unittest.TestCase):
+    def test_vcpus_take_turns_where_vfio_moves_bars(self):
+        with unittest.mock.patch.dict("os.environ", ACCEL="tcg"):
+            for one_thread, word in ((True, "tcg,thread=single"), (False, "tcg,thread=multi")):
+                self.assertIn(word, Machine("none", one_thread=one_thread).arguments())
+
     def test_slots_are_given_out_once(self):
         machine = Machine("intel", [Device("blk", "a"), Device("blk", "b", slot=3),
                                     Device("blk", "c"), Device("blk", "d", bus="bypass")])

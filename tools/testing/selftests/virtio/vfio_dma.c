@@ -366,6 +366,11 @@ static void traffic_end(void)
 
 int main(int argc, char **argv)
 {
+	struct vt_vfio dev;
+
+	if (vt_vfio_find(&dev, vt_edu.vendor, vt_edu.device) &&
+	    vt_vfio_find(&dev, vt_nvme.vendor, vt_nvme.device))
+		ksft_exit_skip("%s\n", vt_error);
 	traffic_kinds = vt_traffic_start(&traffic);
 	if (traffic_kinds < 0)
 		ksft_exit_fail_msg("virtio traffic: %s\n", vt_error);
