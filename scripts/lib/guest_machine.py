@@ -252,10 +252,10 @@ class Machine:
     with modern ones; or virt (arm64) or s390.
     icount: an instruction takes a nanosecond of the guest's time, whatever the host
     does.
-    one_thread: the vCPUs take turns where they are emulated.  QEMU before 8.2 may lose
-    what one of them writes to a device while another moves a BAR or switches one on or
-    off, as VFIO does: the queue that was to be notified stands still forever, under any
-    kernel (QEMU's "softmmu: Use async_run_on_cpu in tcg_commit")."""
+    one_thread: the vCPUs take turns where they are emulated.  QEMU (7.2 and 10.0) may
+    lose what one of them writes to a device while another, or QEMU's monitor, switches
+    a BAR on or off, as VFIO does: a queue that nobody notifies stands still forever,
+    under the stock kernel without an IOMMU too."""
     iommu: str = "intel"
     devices: list = field(default_factory=list)
     default_bus_bypass: bool = False
