@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: bench.py [--no-build] [--only=time|count|iotlb|instructions]...
+                [--iommu=intel|amd|virtio]... [--name=WORD]
 
 Measure ours and stock side by side, in one run, with one QEMU.  Every figure is
 a median with its spread, or a count.  The guests of a vIOMMU are up together and
@@ -36,12 +37,13 @@ QUICK=1 boots everything once and leaves cells and modes out (scripts/lib/
 bench_plan.py has the rows).
 
 Results: build/BASE/bench.json, bench-time.svg, bench-requests.svg,
-bench-instructions.svg.
+bench-instructions.svg; with --name=WORD, WORD.json and no plots.
 """
 
 import os
 import sys
 import time
+from dataclasses import dataclass
 
 sys.dont_write_bytecode = True
 
@@ -61,9 +63,10 @@ def build():
 class Run:
     """The figures of a run as they come in."""
 
-    def __init__(self, quick, parts, progress):
+    def __init__(self, quick, wish, progress):
         self.quick = quick
-        self.parts = parts
+        self.parts = wish.parts
+        self.iommus = wish.iommus
         self.progress = progress
         self.timed = {}         # (iommu, kernel, mode, cell): [Timed]
         self.dd = {}            # (kernel, mode): [seconds]
@@ -116,7 +119,7 @@ class Run:
     def all_rows(self):
         """Every row as often as it boots, those of a vIOMMU together."""
         rows = bench_plan.rows(self.quick)
-        for iommu in bench_plan.IOMMUS:
+        for iommu in self.iommus:
             mine = [row for row in rows if row.iommu == iommu]
             for turn in range(max(row.boots for row in mine)):
                 self.boot(mine, turn)
@@ -165,40 +168,56 @@ def print_tables(lines, timed, counted, iotlb, cases):
                 report.say(line)
 
 
+@dataclass
+class Wish:
+    """What the command line asks for."""
+    build: bool = True
+    parts: tuple = ()
+    iommus: tuple = ()
+    name: str = "bench"
+
+
 def options(words):
-    """(whether to build, the parts to measure), or None if they are wrong."""
-    parts, to_build = [], True
+    """A Wish, or None if the words are wrong."""
+    wish = Wish()
     for word in words:
+        key, _, value = word.partition("=")
         if word == "--no-build":
-            to_build = False
-        elif word.startswith("--only=") and word[7:] in PARTS:
-            parts.append(word[7:])
+            wish.build = False
+        elif key == "--only" and value in PARTS:
+            wish.parts += (value,)
+        elif key == "--iommu" and value in bench_plan.IOMMUS:
+            wish.iommus += (value,)
+        elif key == "--name" and value:
+            wish.name = value
         else:
             return None
-    return to_build, parts or PARTS
+    wish.parts = wish.parts or PARTS
+    wish.iommus = wish.iommus or bench_plan.IOMMUS
+    return wish
 
 
 def main():
-    chosen = options(sys.argv[1:])
-    if not chosen:
+    wish = options(sys.argv[1:])
+    if not wish:
         print(__doc__.strip(), file=sys.stderr)
         return 2
     started = time.monotonic()
     quick = bool(os.environ.get("QUICK"))
     version = guest_vm.qemu_version()
-    if chosen[0]:
+    if wish.build:
         build()
-    for iommu in bench_plan.IOMMUS:
+    for iommu in wish.iommus:
         reason = bench_guest.machine(iommu, False).missing()
         if reason:
             raise report.Failure(reason)
     measuring = time.monotonic()
     with report.Progress() as progress:
-        run = Run(quick, chosen[1], progress)
+        run = Run(quick, wish, progress)
         run.all_rows()
-        if "iotlb" in chosen[1]:
+        if "iotlb" in wish.parts:
             run.all_iotlb()
-        if "instructions" in chosen[1]:
+        if "instructions" in wish.parts:
             run.all_instructions()
 
     timed = {key: bench_figures.summarise(runs) for key, runs in run.timed.items()}
@@ -206,7 +225,7 @@ def main():
     bench_figures.add_descriptors(run.counted)
     lines = bench_figures.headlines(timed, run.counted, dd) + bench_iotlb.headlines(run.iotlb)
     print_tables(lines, timed, run.counted, run.iotlb, run.instructions)
-    report.write_json(report.BUILD + "/bench.json", {
+    report.write_json("%s/%s.json" % (report.BUILD, wish.name), {
         "quick": quick, "qemu": ".".join(map(str, version)), "acceptance": lines,
         "append": {"%s, %s" % key: value for key, value in bench_plan.APPEND.items()},
         "time": nested(timed, ("iommu", "kernel", "mode", "cell")),
@@ -216,8 +235,9 @@ def main():
         "iotlb": nested(run.iotlb, ("kernel", "mode", "cell")),
         "instructions": nested(run.instructions, ("mode", "layout", "segments", "bytes")),
         "seconds": round(time.monotonic() - started, 1)})
-    for path in bench_plot.plot_all(timed, run.counted, run.instructions):
-        report.say("plot: " + path)
+    if wish.name == Wish.name:
+        for path in bench_plot.plot_all(timed, run.counted, run.instructions):
+            report.say("plot: " + path)
     report.say("bench: %.0f s, %.0f s of them measuring" % (
         time.monotonic() - started, time.monotonic() - measuring))
     return 0

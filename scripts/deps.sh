@@ -81,7 +81,7 @@ groups_of()
 	bench)	echo tree build guest vhost bench ;;
 	life)	echo tree build guest life ;;
 	arch)	echo tree build guest cross foreign ;;
-	qemus)	echo tree build guest vhost foreign ;;
+	qemus)	echo tree build guest vhost bench foreign ;;
 	check)	echo tree build check docs ;;
 	docs)	echo tree docs ;;
 	unit)	echo tree unit ;;

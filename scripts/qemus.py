@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: qemus.py [--no-build] [PATTERN...]
+"""usage: qemus.py [--no-build] [--no-speed] [PATTERN...]
 
 Who works with whom: the promise of scripts/matrix.toml, ours and stock on the same
 command lines, with the QEMU of this machine and with those of other suites of Debian,
 the oldest and the newest that its archive has for this.  QEMUS= names others, "-"
-being this machine's; PATTERN (or ROWS=) restricts the boots as with matrix.py.
-Results: build/BASE/qemus.json, and of each QEMU matrix.py's, as qemus-SUITE.html,
-.json and .xml; the last line is "N passed, N failed, N skipped".
+being this machine's; PATTERN (or ROWS=) restricts the boots as with matrix.py.  And at
+what speed: make bench's times behind intel-iommu with each of them, the quick ones,
+unless --no-speed is given.
+Results: build/BASE/qemus.json, of each QEMU matrix.py's, as qemus-SUITE.html, .json and
+.xml, and bench.py's, as qemus-SUITE-speed.json; the last line is "N passed, N failed,
+N skipped".
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -18,9 +22,11 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import guest_expect, guest_machine, report      # noqa: E402
+from lib import bench_figures, bench_plan, guest_expect, guest_machine, report   # noqa: E402
 
 SUITES = "bullseye - trixie"
+# Modes of ours, each beside one of stock's.
+COMPARED = (("default", "default"), ("pt", "pt"), ("strict", "strict"), ("strict", "pt"))
 SCRIPTS = report.ROOT + "/scripts/"
 
 
@@ -43,19 +49,33 @@ def version(qemu):
     return words[3]
 
 
-def run(suite, qemu, patterns):
-    """What matrix.py found with one QEMU."""
-    name = "qemus-" + ("here" if suite == "-" else suite)
+def run(qemu, script, name, *words, **env):
+    """The results of a script with one QEMU, which it calls by that name."""
     path = "%s/%s.json" % (report.BUILD, name)
     if os.path.exists(path):
         os.unlink(path)
-    subprocess.run([SCRIPTS + "matrix.py", "--no-build", "--promise", "--name=" + name, *patterns],
-                   env={**os.environ, "QEMU": qemu, "ROWS": ""}, check=False)
+    subprocess.run([SCRIPTS + script, "--name=" + name, *words],
+                   env={**os.environ, "QEMU": qemu, **env}, check=False)
     try:
         with open(path, encoding="utf-8") as found:
             return json.load(found)
     except OSError:
-        raise report.Failure("matrix.py came to no end with %s" % qemu) from None
+        raise report.Failure("%s came to no end with %s" % (script, qemu)) from None
+
+
+def speed_table(measured):
+    """Of what bench.py timed with each QEMU: microseconds a request, and what each of
+    ours takes for each of stock's."""
+    table = []
+    for (mine, theirs), cell in itertools.product(COMPARED, bench_plan.FEW_CELLS):
+        row = [bench_plan.NAMES[cell], "ours, %s / stock, %s" % (mine, theirs)]
+        for one in measured:
+            us = {(t["kernel"], t["mode"]): t["us"] for t in one["time"] if t["cell"] == cell}
+            ours, stock = us.get(("ours", mine)), us.get(("stock", theirs))
+            row.append("-" if not ours or not stock else "%.0f / %.0f = %.2f" % (
+                ours["median"], stock["median"], bench_figures.ratio(ours, stock)))
+        table.append(row)
+    return table
 
 
 def did(row):
@@ -68,21 +88,28 @@ def did(row):
 
 def main():
     started = time.monotonic()
-    unknown = [w for w in sys.argv[1:] if w.startswith("--") and w != "--no-build"]
+    unknown = [w for w in sys.argv[1:] if w.startswith("--")
+               and w not in ("--no-build", "--no-speed")]
     if unknown:
         raise report.Failure("no option %s: see the head of this file" % unknown[0])
     patterns = [w for w in sys.argv[1:] if not w.startswith("--")]
     patterns = patterns or (os.environ.get("ROWS") or "").split()
+    speed = "--no-speed" not in sys.argv
     suites = (os.environ.get("QEMUS") or SUITES).split()
     qemus = [program(suite) for suite in suites]
     versions = [version(qemu) for qemu in qemus]
     if "--no-build" not in sys.argv:
         guest_expect.build(["kernel.sh", "ours"], ["kernel.sh", "stock"], ["kernel.sh", "modular"],
                            ["initramfs.sh"], ["initramfs.sh", "modular"])
-    found = []
+    found, measured = [], []
     for suite, qemu, number in zip(suites, qemus, versions):
         report.say("qemus: QEMU %s" % number)
-        found.append(run(suite, qemu, patterns))
+        name = "qemus-" + ("here" if suite == "-" else suite)
+        found.append(run(qemu, "matrix.py", name, "--no-build", "--promise",
+                         *patterns, ROWS=""))
+        if speed:
+            measured.append(run(qemu, "bench.py", name + "-speed", "--only=time",
+                                "--iommu=intel", QUICK="1"))
 
     table = []
     for rows in zip(*(one["rows"] for one in found)):
@@ -94,10 +121,16 @@ def main():
         "qemus": [{"suite": suite, "version": number, "rows": one["rows"],
                    "not_possible": one["not_possible"], "seconds": one["seconds"]}
                   for suite, number, one in zip(suites, versions, found)],
+        "speed": [one["time"] for one in measured],
         "seconds": round(time.monotonic() - started, 1), **total})
     for line in report.format_table(["boot", "device", "IOMMU in guest", "dma_access",
                                      *("QEMU " + v for v in versions)], table):
         report.say(line)
+    if measured:
+        report.say()
+        for line in report.format_table(["microseconds a request", "", *(
+                "QEMU " + v for v in versions)], speed_table(measured)):
+            report.say(line)
     report.say("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % total)
     return 1 if total["failed"] or not total["passed"] else 0
 

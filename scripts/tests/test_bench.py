@@ -10,6 +10,8 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import bench                                                                   # noqa: E402
+import qemus                                                                   # noqa: E402
 from lib import (bench_figures, bench_guest, bench_iotlb, bench_plan,     # noqa: E402
                  bench_plot, bench_turns, report)
 from lib.bench_plot import Bar, Panel                                           # noqa: E402
@@ -22,6 +24,33 @@ def terse(name, read=(0, 0, 0, 0), write=(0, 0, 0, 0), error=0, cpu=("25%", "50%
     fields[46:50] = map(str, write)
     fields[87:89] = cpu
     return "fio;" + ";".join(fields)
+
+
+class Words(unittest.TestCase):
+    def test_nothing_said_is_everything(self):
+        wish = bench.options([])
+        self.assertEqual((wish.build, wish.parts, wish.iommus, wish.name),
+                         (True, bench.PARTS, bench_plan.IOMMUS, "bench"))
+
+    def test_some_of_it_by_another_name(self):
+        wish = bench.options(["--no-build", "--only=time", "--iommu=amd", "--name=x"])
+        self.assertEqual((wish.build, wish.parts, wish.iommus, wish.name),
+                         (False, ("time",), ("amd",), "x"))
+
+    def test_what_is_not_known_is_wrong(self):
+        for word in ("--only=tim", "--iommu=arm", "--name=", "time"):
+            self.assertIsNone(bench.options([word]), word)
+
+
+class Qemus(unittest.TestCase):
+    def test_a_figure_for_each_qemu_that_measured_it(self):
+        cell = bench_plan.FEW_CELLS[0]
+        us = {"values": [100.0, 300.0], "median": 200.0}
+        old = {"time": [{"kernel": k, "mode": "default", "cell": cell, "us": us}
+                        for k in ("ours", "stock")]}
+        table = qemus.speed_table([old, {"time": []}])
+        self.assertEqual(table[0], [bench_plan.NAMES[cell], "ours, default / stock, default",
+                                    "200 / 200 = 1.00", "-"])
 
 
 class Fio(unittest.TestCase):
