@@ -31,8 +31,10 @@ copy_objects()
 	rm -rf "$2.new"
 	cp -a "$1" "$2.new"
 	rm -f "$2.new/.state" "$2.new/.sources" "$2.new/.building"
-	find "$2.new/tools" -name '.*.cmd' -type f -print0 |
-		xargs -0r sed -i "s|$1/|$2/|g; s|${1%/*}/|$3/|g"
+	if [ -d "$2.new/tools" ]; then	# not on every architecture
+		find "$2.new/tools" -name '.*.cmd' -type f -print0 |
+			xargs -0r sed -i "s|$1/|$2/|g; s|${1%/*}/|$3/|g"
+	fi
 	copied=$(date +%s)
 	find "$2.new" -type f -print0 | xargs -0 touch -d "@$copied"
 	sleep 1
