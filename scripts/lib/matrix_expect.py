@@ -93,10 +93,10 @@ def interrupts(machine, wish, device):
     """How a device of a machine interrupts, or None if anything is right."""
     if device.bus == "mmio" or device.kind not in ("blk", "scsi", "net", "console", "rng"):
         return None
-    # Linux 6.12, the unmodified too: an Intel IOMMU that is off while it remaps
-    # interrupts leaves devices without a domain for messages.
-    if machine.iommu.startswith("intel") and "intel" in wish.off and \
-            machine.remaps_interrupts():
+    # Linux 6.12, the unmodified too: an Intel IOMMU that remaps interrupts leaves
+    # devices without a domain for messages if it is off, or not theirs.
+    if machine.iommu.startswith("intel") and machine.remaps_interrupts() and \
+            ("intel" in wish.off or machine.default_bus_bypass):
         return None
     return "intx" if "vectors=0" in device.options.split(",") else "msi"
 

@@ -143,6 +143,8 @@ class TestExpect(unittest.TestCase):
                 (Machine("intel"), "", "", "msi"),
                 (Machine("intel"), "", "event_idx=off,vectors=0", "intx"),
                 (Machine("intel"), "iommu=off", "", None),
+                (Machine("intel", default_bus_bypass=True), "", "", None),
+                (Machine("amd", default_bus_bypass=True), "", "", "msi"),
                 (Machine("intel", iommu_options="intremap=off"), "iommu=off", "", "msi"),
                 (Machine("amd"), "iommu=off", "", "msi")):
             with self.subTest(append=append, options=options, machine=machine):
