@@ -80,10 +80,23 @@ def test_devices(board):
         Device("keyboard", "vtkbd0", access=True, bus=bus),
         Device("balloon", "vtballoon0", bus=bus),
     ]
+    # Linux 6.12 tells a legacy disk which blocks to clear in little-endian, on which
+    # the two do not agree where the guest is not.
+    if board == "s390":
+        devices[2].options = "discard=off,write-zeroes=off"
     if board == "virt":
         devices += [Device("blk", "vtblk3", access=True, bus="virt-mmio"),
                     Device("blk", "vtblk4", packed=True, bus="virt-mmio")]
     return devices
+
+
+# QEMU 7.2 gets the checksums wrong that s390x' vector instructions make; the others
+# are what would come with them.
+CPUS = {"virt": "max", "s390": "max,vx=off,vxeh=off"}
+
+
+def machine_of(board, iommu, devices):
+    return Machine(iommu, devices, board=board, memory="512M", cpu=CPUS[board])
 
 
 def _name(arch, iommu, append):
@@ -104,7 +117,7 @@ def boots(archs, stock=True):
                 ACCESS if device.access else PLAIN]
             rows.append(Row(device.id, device.label().removeprefix(device.kind + " "),
                             ", ".join(filter(None, [iommu, append])), Expect(*expect)))
-        machine = Machine(iommu, devices, board=board, memory="512M")
+        machine = machine_of(board, iommu, devices)
         boot = Boot(_name(arch, iommu, append), arch, machine, append, rows)
         boot.log = log
         if stock:
@@ -114,7 +127,7 @@ def boots(archs, stock=True):
             parameters = "log_buf_len=1M vtest.scale=20 vtest.iommu=%s vtest.case=%s" % (iommu, case)
             parameters += " vtest.bypass=a00" if board == "virt" else ""
             tests.append(Boot(boot.name + "-tests", arch,
-                              Machine(iommu, test_devices(board), board=board, memory="512M"),
+                              machine_of(board, iommu, test_devices(board)),
                               (parameters + " " + append).strip()))
     return plan, tests
 

@@ -17,17 +17,17 @@ MIB = 1 << 20
 
 # --- what this QEMU and this machine can do -------------------------------
 
-def _ask(*args):
+def _ask(*args, qemu=QEMU):
     try:
-        done = subprocess.run([QEMU, *args], capture_output=True, text=True,
+        done = subprocess.run([qemu, *args], capture_output=True, text=True,
                               timeout=60, check=False)
         # Before 6.0 the list of trace events was an error message.
         return done.stdout or done.stderr
     except FileNotFoundError:
         raise report.Failure("%s is missing: apt-get install qemu-system-x86, or set QEMU="
-                             % QEMU) from None
+                             % qemu) from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise report.Failure("%s does not answer: %s" % (QEMU, error)) from None
+        raise report.Failure("%s does not answer: %s" % (qemu, error)) from None
 
 
 @functools.lru_cache(None)
@@ -60,8 +60,8 @@ def machine_properties():
 
 
 @functools.lru_cache(None)
-def trace_events():
-    return set(_ask("-trace", "help").split())
+def trace_events(qemu=QEMU):
+    return set(_ask("-trace", "help", qemu=qemu).split())
 
 
 def accelerator(one_thread=False):
@@ -339,7 +339,8 @@ class Machine:
             bus = "virtio-serial-pci,bus=pcie.0,addr=0x1e"
         return ["-M", machine, "-accel", "tcg,thread=multi", "-cpu", self.cpu,
                 "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-no-user-config",
-                "-no-reboot", "-display", "none", "-global", "virtio-mmio.force-legacy=off",
+                "-no-reboot", "-display", "none",
+                *(["-global", "virtio-mmio.force-legacy=off"] if self.board == "virt" else []),
                 "-device", bus + ",id=out-bus",
                 "-device", "virtserialport,bus=out-bus.0,chardev=out,name=" + OUT_PORT]
 

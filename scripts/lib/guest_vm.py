@@ -211,7 +211,7 @@ class Guest(Backends):
             args += ["-device", "isa-serial,index=1,chardev=out"]
         self.control = second
         for event in [*FAULT_EVENTS, *self.trace]:
-            if event in trace_events() or "*" in event:
+            if event in trace_events(self.machine.qemu()) or "*" in event:
                 args += ["-trace", event]
         args += ["-D", self.trace_file()]
         self.args = args
