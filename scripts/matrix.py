@@ -26,6 +26,7 @@ from lib import (guest_expect, guest_log, guest_vm, matrix_beside,       # noqa:
 from lib.guest_machine import qemu_devices, qemu_version               # noqa: E402
 
 TIMEOUT = 300           # of a boot, in seconds
+BESIDE = 120            # of one that is not judged, some of which hang
 
 
 def boots(patterns, options):
@@ -53,7 +54,8 @@ def guest_for(boot, name, progress):
     beside.guest = guest_vm.Guest(
         name + "-" + boot.name, guest_vm.kernel_image(boot.flavour()),
         guest_vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
-        boot.machine, boot.append, [*command, "virtio-table"], TIMEOUT,
+        boot.machine, boot.append, [*command, "virtio-table"],
+        TIMEOUT if boot.rows else BESIDE,
         [*matrix_trace.events(boot.machine.iommu), *matrix_beside.events(boot)], progress,
         serve=beside.serve(),
         expected=guest_log.faults_of(matrix_plan.EDU_PCI) if boot.vfio else ())
