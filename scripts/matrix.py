@@ -64,6 +64,9 @@ def guest_for(boot, name, progress):
 
 def why_not(boot):
     """Why this machine cannot have the boot, or None."""
+    version = "%d.%d" % qemu_version()
+    if version in boot.undone:
+        return "QEMU %s %s" % (version, boot.undone[version])
     if boot.vfio and matrix_plan.EDU not in qemu_devices():
         return "%s has no edu device to give to VFIO" % guest_vm.QEMU
     if any(d.tap for d in boot.machine.devices) and guest_vm.tap_missing():

@@ -43,7 +43,8 @@ class Row:
 @dataclass
 class Boot:
     """kernel: ours, stock or modular.  vdpa: kinds of simulators that the guest makes.
-    refused: what QEMU says if it cannot have this boot.  beside: a disk that bypasses
+    refused: what QEMU says if it cannot have this boot.  undone: what comes of it with
+    versions of QEMU that do not say so, by the version.  beside: a disk that bypasses
     the IOMMU, and one that does not, to be counted beside each other.
     levels: those of the factors, if it is a covering boot, and those of its devices
     by their id.  twin: the boot of the stock kernel to be put beside it."""
@@ -55,6 +56,7 @@ class Boot:
     vfio: bool = False
     vdpa: tuple = ()
     refused: str = ""
+    undone: dict = field(default_factory=dict)
     beside: tuple = ()
     slow: bool = False
     levels: dict = field(default_factory=dict)
@@ -105,7 +107,7 @@ def promise(table):
             [Row(device, text, iommu, Expect(group, access), SEEN[seen])
              for device, text, iommu, group, access, seen in entry["rows"]],
             entry.get("vfio", False), tuple(entry.get("vdpa", ())),
-            entry.get("refused", ""), tuple(entry.get("beside", ())),
+            entry.get("refused", ""), entry.get("undone", {}), tuple(entry.get("beside", ())),
             slow=entry.get("slow", False)))
     return boots
 
@@ -407,7 +409,8 @@ def twins(boots):
         key = _same(boot)
         if key not in known:
             known[key] = Boot(boot.name + "-stock", "stock", boot.machine, boot.append,
-                              vfio=boot.vfio, vdpa=boot.vdpa, refused=boot.refused)
+                              vfio=boot.vfio, vdpa=boot.vdpa, refused=boot.refused,
+                              undone=boot.undone)
             new.append(known[key])
         boot.twin = known[key]
     return new

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
+import matrix                                                           # noqa: E402
 from lib import (guest_log, guest_machine, guest_vm, matrix_beside,     # noqa: E402
                  matrix_expect, matrix_judge, matrix_plan, matrix_report, matrix_trace, report)
 from lib.guest_expect import Expect                                     # noqa: E402
@@ -359,6 +360,18 @@ class TestReport(unittest.TestCase):
             page = self.written(matrix_report.write_page, {})
         for word in ("http", "<script", "src=", "@import"):
             self.assertNotIn(word, page)
+
+
+class WhyNot(unittest.TestCase):
+    def test_a_version_of_qemu_that_cannot_do_it_is_told_and_others_boot(self):
+        boot = matrix_plan.Boot("b", "ours", Machine("none"), undone={"5.2": "hangs"})
+        for version, reason in (((5, 2), "QEMU 5.2 hangs"), ((7, 2), None)):
+            with mock.patch.object(matrix, "qemu_version", return_value=version):
+                self.assertEqual(matrix.why_not(boot), reason)
+
+    def test_the_stock_kernel_cannot_do_it_either(self):
+        boot = matrix_plan.Boot("b", "ours", Machine("none"), undone={"5.2": "hangs"})
+        self.assertEqual(matrix_plan.twins([boot])[0].undone, boot.undone)
 
 
 class TestMachine(unittest.TestCase):
