@@ -74,14 +74,20 @@ def why_not(boot):
     return boot.machine.missing()
 
 
-def leave_out(plan):
-    """Take from the boots what this QEMU has not; the reasons, by BOOT/DEVICE.  A boot
-    that is about a device in particular stays as it is, to be skipped."""
+def leave_out(plan, undone):
+    """Take from the boots what this QEMU has not, or does wrong; the reasons, by
+    BOOT/DEVICE.  A boot that is about a device in particular stays as it is, to be
+    skipped."""
     reasons = {}
+    wrong = undone.get("%d.%d" % qemu_version(), {})
     for boot in plan:
-        for device in [d for d in boot.machine.devices if not boot.beside and d.missing()]:
-            reasons["%s/%s" % (boot.name, device.id)] = device.missing()
-            boot.machine.devices.remove(device)
+        for device in list(boot.machine.devices):
+            reason = None if boot.beside else device.missing()
+            if device.access and boot.translates():
+                reason = reason or wrong.get(device.kind)
+            if reason:
+                reasons["%s/%s" % (boot.name, device.id)] = reason
+                boot.machine.devices.remove(device)
     return reasons
 
 
@@ -133,7 +139,7 @@ def main():
         return 0
     if "--no-build" not in options:
         build(plan + twins)
-    left_out = leave_out(plan)
+    left_out = leave_out(plan, table["undone"])
     results, skipped = run(plan + twins, name)
     skipped.update(left_out)
     verdicts = matrix_judge.judge(plan, results, skipped)

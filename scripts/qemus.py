@@ -64,16 +64,16 @@ def run(qemu, script, name, *words, **env):
 
 
 def speed_table(measured):
-    """Of what bench.py timed with each QEMU: microseconds a request, and what each of
-    ours takes for each of stock's."""
+    """Of what bench.py timed with each QEMU: what each of ours takes for each of
+    stock's, the median of slices beside each other, and the medians of the two."""
     table = []
     for (mine, theirs), cell in itertools.product(COMPARED, bench_plan.FEW_CELLS):
-        row = [bench_plan.NAMES[cell], "ours, %s / stock, %s" % (mine, theirs)]
+        row = [bench_plan.NAMES[cell], "ours, %s : stock, %s" % (mine, theirs)]
         for one in measured:
             us = {(t["kernel"], t["mode"]): t["us"] for t in one["time"] if t["cell"] == cell}
             ours, stock = us.get(("ours", mine)), us.get(("stock", theirs))
-            row.append("-" if not ours or not stock else "%.0f / %.0f = %.2f" % (
-                ours["median"], stock["median"], bench_figures.ratio(ours, stock)))
+            row.append("-" if not ours or not stock else "%.2f (%.0f, %.0f)" % (
+                bench_figures.ratio(ours, stock), ours["median"], stock["median"]))
         table.append(row)
     return table
 
@@ -128,7 +128,7 @@ def main():
         report.say(line)
     if measured:
         report.say()
-        for line in report.format_table(["microseconds a request", "", *(
+        for line in report.format_table(["ratio (microseconds a request)", "", *(
                 "QEMU " + v for v in versions)], speed_table(measured)):
             report.say(line)
     report.say("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % total)

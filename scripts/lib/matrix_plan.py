@@ -70,6 +70,10 @@ class Boot:
             return {"ours": "devices", "stock": "devices-stock"}[self.kernel]
         return self.kernel
 
+    def translates(self):
+        """Whether a device of it is to be translated."""
+        return any(row.expect.access.startswith("translated") for row in self.rows)
+
     def matches(self, pattern):
         """Whether ROWS=pattern asks for it: as a word with * and ?, or in its name, in
         one of its rows, or in its parameters."""

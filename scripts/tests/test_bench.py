@@ -49,8 +49,8 @@ class Qemus(unittest.TestCase):
         old = {"time": [{"kernel": k, "mode": "default", "cell": cell, "us": us}
                         for k in ("ours", "stock")]}
         table = qemus.speed_table([old, {"time": []}])
-        self.assertEqual(table[0], [bench_plan.NAMES[cell], "ours, default / stock, default",
-                                    "200 / 200 = 1.00", "-"])
+        self.assertEqual(table[0], [bench_plan.NAMES[cell], "ours, default : stock, default",
+                                    "1.00 (200, 200)", "-"])
 
 
 class Fio(unittest.TestCase):

@@ -374,6 +374,27 @@ class WhyNot(unittest.TestCase):
         self.assertEqual(matrix_plan.twins([boot])[0].undone, boot.undone)
 
 
+class LeaveOut(unittest.TestCase):
+    def left(self, access, translated, version=(10, 0)):
+        """The reasons, with a NIC beside a disk in a boot."""
+        boot = matrix_plan.Boot("b", "ours", Machine("none", [
+            Device("blk", "disk", access=True), Device("net", "nic", access=access)]))
+        boot.rows = [matrix_plan.Row("disk", "", "", Expect(
+            "DMA", "translated-strict" if translated else "identity"))]
+        with mock.patch.object(matrix, "qemu_version", return_value=version), \
+                mock.patch.object(Device, "missing", return_value=None):
+            reasons = matrix.leave_out([boot], {"10.0": {"net": "breaks"}})
+        self.assertEqual(len(boot.machine.devices), 2 - len(reasons))
+        return reasons
+
+    def test_a_device_that_this_qemu_does_wrong_is_left_out_where_it_translates(self):
+        self.assertEqual(self.left(True, True), {"b/nic": "breaks"})
+
+    def test_it_stays_with_another_qemu_or_where_nothing_translates(self):
+        for case in ((False, True), (True, False), (True, True, (7, 2))):
+            self.assertEqual(self.left(*case), {}, case)
+
+
 class TestMachine(unittest.TestCase):
     def test_a_bus_number_follows_the_bridge(self):
         devices = [Device("blk", "a", bus="bridge"), Device("blk", "b", bus="port"),
