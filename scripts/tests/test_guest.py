@@ -164,6 +164,14 @@ class Splats(unittest.TestCase):
         self.assertEqual(guest_log.find_splats(lines), lines)
         self.assertEqual(guest_log.unexpected(lines, selftest.HOSTILE), lines[2:])
 
+    def test_vfio_dma_is_not_skipped_where_there_is_what_it_needs(self):
+        boot = next(b for b in selftest.boots(False, False) if b.has_vfio())
+        for of_vfio, word in ((boot, "FAIL"), (mock.Mock(has_vfio=lambda: False), "SKIP")):
+            results = [guest_log.Ktap("vfio_dma: vfio.edu.x", True, True, "no IOMMU"),
+                       guest_log.Ktap("dma_access.sh: a", True, True, "not here")]
+            self.assertEqual([r.verdict for r in selftest.must_run(of_vfio, results)],
+                             [word, "SKIP"])
+
     def test_faults_of_one_device_alone(self):
         words = ("[    9.1] DMAR: [DMA Write NO_PASID] Request device [00:%02x.0] fault addr"
                  " 0x4000101000 [fault reason 0x05] PTE Write access is not set",

@@ -143,7 +143,7 @@ FIXTURE_SETUP(vfio)
 			 given->engine->device))
 		SKIP(return, "%s (%s)", vt_error, given->engine->name);
 	if (vt_vfio_take(&given->dev)) {
-		if (!given->dev.group[0])
+		if (given->dev.ungrouped)
 			SKIP(return, "%s (%s)", vt_error, given->engine->name);
 		ASSERT_EQ(0, -1) {
 			TH_LOG("%s", vt_error);

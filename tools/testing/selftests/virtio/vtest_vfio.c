@@ -122,7 +122,8 @@ int vt_vfio_take(struct vt_vfio *dev)
 	if (!ret)
 		return 0;
 	vt_vfio_give_back(dev);
-	return dev->group[0] ? -1 : vt_fail("%s is behind no IOMMU", dev->pci);
+	dev->ungrouped = !dev->group[0];
+	return dev->ungrouped ? vt_fail("%s is behind no IOMMU", dev->pci) : -1;
 }
 
 int vt_vfio_give_back(struct vt_vfio *dev)

@@ -17,6 +17,7 @@ struct vt_vfio {
 	char override[64];	/* its driver_override */
 	char unsafe[8];		/* VFIO's allow_unsafe_interrupts */
 	bool taken;
+	bool ungrouped;		/* not taken: the kernel has no IOMMU for it */
 
 	/* While it is open. */
 	int container;
