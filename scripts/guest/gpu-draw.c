@@ -120,10 +120,11 @@ int main(int argc, char **argv)
 	crtc.fb_id = fb.fb_id;
 	crtc.set_connectors_ptr = (uintptr_t)&connector;
 	ask(DRM_IOCTL_MODE_SETCRTC, &crtc, "DRM_IOCTL_MODE_SETCRTC");
-	if (rename(partial, argv[2]))
-		err(1, "%s", argv[2]);
+	/* Who waits for the file reads this then. */
 	printf("%ux%u\n", dumb.width, dumb.height);
 	fflush(stdout);
+	if (rename(partial, argv[2]))
+		err(1, "%s", argv[2]);
 	pause();
 	return 0;
 }

@@ -35,6 +35,7 @@ SPLATS = [re.compile(p) for p in (
     r"DMAR: \[DMA|DMAR: DRHD: handling fault|DMAR: .*PTE .* for vPFN",
     r"\bEvent logged \[",
     r"fault from EP \d+",
+    r"arm-smmu-v3 .*event 0x[0-9a-f]+ received",
     r"virtio.*(bad ring|is not a head|id \d+ out of range|out of bounds)",
     r"virtqueue.*(broken|corrupt)",
     r"virtio.*queue broken: ",

@@ -65,7 +65,9 @@ def problems_of(boot, row, result):
         return ["the boot failed: " + failed]
     problems, device, pci = [], _device(boot, row), EDU_PCI
     if row.device == EDU:
-        if "vfio-beside: %s is isolated" % pci not in result.output:
+        if any("%s is not isolated" % pci in line for line in result.output):
+            problems.append("%s is not isolated" % pci)
+        elif "vfio-beside: %s is isolated" % pci not in result.output:
             problems.append("%s was not used through VFIO" % pci)
     elif device is None:
         return _vdpa(row, result)

@@ -130,6 +130,7 @@ class Splats(unittest.TestCase):
                 "[    1.0] DMAR: [DMA Read NO_PASID] Request device [00:02.0] fault addr 0x1",
                 "[    1.0] AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x1 address=0x2 flags=0]",
                 "[    1.0] virtio_iommu virtio0: page fault from EP 16 at 0x1000 [R]",
+                "[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: event 0x10 received:",
                 "[    1.0] virtio_blk virtio1: id 5 out of range",
                 "[    1.0] virtio_net virtio1: input.0: queue broken: used id 5 is not in flight",
                 "[    1.0] UBSAN: array-index-out-of-bounds in x.c:1:1",
