@@ -61,10 +61,14 @@ def rings_wrong(device, rings, cpus):
     against the options that QEMU was given, or None."""
     options = dict(word.partition("=")[::2] for word in device.options.split(",") if word)
     name, prefix = SIZED.get(device.kind, ("", ""))
-    for ring in rings if name in options else ():
-        if ring.name.startswith(prefix) and ring.size != int(options[name]):
-            return "virtqueue %s has %d entries, expected %s" % (
-                ring.name, ring.size, options[name])
+    if name in options:
+        sized = [r for r in rings if r.name.startswith(prefix)]
+        if not sized:
+            return "no virtqueue is called %s*" % prefix
+        for ring in sized:
+            if ring.size != int(options[name]):
+                return "virtqueue %s has %d entries, expected %s" % (
+                    ring.name, ring.size, options[name])
     name, prefix = NUMBERED.get(device.kind, ("", ""))
     number = device.queues if name == "queues" else int(options.get(name, 1))
     if number > 1:
@@ -88,9 +92,11 @@ def compare(device, expect, row, cpus=2):
                                 ("interrupt", expect.irq or row.irq, row.irq)):
         if wanted != found:
             problems.append("%s is %s, expected %s" % (what, found, wanted))
-    problems += filter(None, [
-        features_wrong(device, row.features),
-        row.rings and rings_wrong(device, row.rings, cpus)])
+    problems += filter(None, [features_wrong(device, row.features)])
+    if row.rings:
+        problems += filter(None, [rings_wrong(device, row.rings, cpus)])
+    elif expect.access != "-":
+        problems.append("the kernel tells of no virtqueues")
     if row.data.split(" ")[0].rstrip(":") != expect.data:
         problems.append("data check: " + row.data)
     return ["%s: %s" % (device.id, problem) for problem in problems]

@@ -104,7 +104,7 @@ class Guests(unittest.TestCase):
 
 
 # Between dma_access and the data check: what these tests do not look at.
-MORE = "irq=- rings=- "
+MORE = "irq=- rings=req.0:256:9:8 "
 
 
 class Compiled(unittest.TestCase):

@@ -233,6 +233,9 @@ class Rows(unittest.TestCase):
         for options, rings, text in (
                 ("queue-size=64,num-queues=4", full, None),
                 ("queue-size=128", full, "virtqueue req.0 has 64 entries, expected 128"),
+                ("queue-size=64", [guest_log.Ring("vq.0", 64, 5, 4)],
+                 "no virtqueue is called req.*"),
+                ("", None, "the kernel tells of no virtqueues"),
                 ("num-queues=2", full[:1], "1 virtqueues req.* were used, expected 2"),
                 ("num-queues=2", [full[0], guest_log.Ring("req.1", 64, 0, 0)],
                  "1 virtqueues req.* were used, expected 2"),
@@ -242,6 +245,10 @@ class Rows(unittest.TestCase):
             with self.subTest(options=options, text=text):
                 self.device.options = options
                 self.assertEqual(self.compare(rings=rings), ["disk: " + text] if text else [])
+
+    def test_a_kernel_without_dma_access_need_not_tell_of_its_virtqueues(self):
+        self.expect.access = "-"
+        self.assertEqual(self.compare(rings=None, access="-"), [])
 
     def test_queues_of_a_nic(self):
         nic = Device("net", "nic", queues=2, options="rx_queue_size=512")

@@ -19,7 +19,8 @@ from lib import guest_vm, life_guest, life_plan, report          # noqa: E402
 
 GUEST = os.path.join(os.path.dirname(life.__file__), "guest", "life")
 ROW = ("vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_blk"
-       " features=ACCESS_PLATFORM,VERSION_1 group=identity access=%s irq=msi rings=- data=- not asked for")
+       " features=ACCESS_PLATFORM,VERSION_1 group=identity access=%s irq=msi rings=req.0:256:9:8"
+       " data=- not asked for")
 
 
 class Plan(unittest.TestCase):

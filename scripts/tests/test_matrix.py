@@ -179,7 +179,7 @@ def made(seen, **words):
     result = guest_vm.Result("b", output=[
         "vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_blk "
         "features=ACCESS_PLATFORM,VERSION_1 group=DMA-FQ access=translated-lazy "
-        "irq=msi rings=- data=ok 1"],
+        "irq=msi rings=req.0:256:9:8 data=ok 1"],
         kernel=list(KERNEL), trace=["vtd_iotlb_page_update x sid 0x10 y"] if seen else [])
     return boot, result
 
@@ -434,7 +434,8 @@ class TestMachine(unittest.TestCase):
 
     def test_features_that_were_turned_off_must_not_be_negotiated(self):
         row = guest_log.Row("virtio0", "0000:00:02.0", "virtio_blk",
-                            ["VERSION_1", "EVENT_IDX"], "-", "physical", "msi", None, "ok")
+                            ["VERSION_1", "EVENT_IDX"], "-", "physical", "msi",
+                            [guest_log.Ring("req.0", 256, 1, 0)], "ok")
         found = guest_expect_compare(device("blk", "a", options="event_idx=off"), row)
         self.assertEqual(found, ["a: EVENT_IDX must not be negotiated"])
 
