@@ -54,8 +54,8 @@ def run(qemu, script, name, *words, **env):
     path = "%s/%s.json" % (report.BUILD, name)
     if os.path.exists(path):
         os.unlink(path)
-    subprocess.run([SCRIPTS + script, "--name=" + name, *words],
-                   env={**os.environ, "QEMU": qemu, **env}, check=False)
+    guest_expect.finish([SCRIPTS + script, "--name=" + name, *words],
+                        {**os.environ, "QEMU": qemu, **env})
     try:
         with open(path, encoding="utf-8") as found:
             return json.load(found)

@@ -134,13 +134,17 @@ def judge(machine, expects, rows):
 def build(*scripts):
     """Run scripts one after the other, as the words of each say."""
     for words in scripts:
-        script = subprocess.Popen(  # pylint: disable=R1732
-            [report.ROOT + "/scripts/" + words[0], *words[1:]])
-        try:
-            status = script.wait()
-        except BaseException:
-            script.terminate()      # it ends its own children
-            script.wait()
-            raise
-        if status != 0:
+        if finish([report.ROOT + "/scripts/" + words[0], *words[1:]]) != 0:
             raise report.Failure("scripts/%s failed" % " ".join(words))
+
+
+def finish(words, env=None):
+    """Run a script to its end, which is to be soon if something else ends us: it ends
+    its own children.  Returns its exit status."""
+    script = subprocess.Popen(words, env=env)   # pylint: disable=R1732
+    try:
+        return script.wait()
+    except BaseException:
+        script.terminate()
+        script.wait()
+        raise
