@@ -81,14 +81,28 @@ def leave_out(plan, undone):
     reasons = {}
     wrong = undone.get("%d.%d" % qemu_version(), {})
     for boot in plan:
+        gone = []
         for device in list(boot.machine.devices):
             reason = None if boot.beside else device.missing()
-            if device.access and boot.translates():
-                reason = reason or wrong.get(device.kind)
+            known = wrong.get(device.kind)
+            if known and boot.machine.iommu in known["iommu"] and boot.translates(device):
+                reason = reason or known["why"]
+            reason = reason or next(filter(None, (misses(device, d) for d in gone)), None)
             if reason:
                 reasons["%s/%s" % (boot.name, device.id)] = reason
                 boot.machine.devices.remove(device)
+                gone.append(device)
     return reasons
+
+
+def misses(device, gone):
+    """What becomes of a device without one that stood before it in its boot, or None."""
+    if (device.bus, device.slot) == (gone.bus, gone.slot) and not gone.function \
+            and device.function:
+        return "without %s it is not there" % gone.id
+    if device.bus == gone.bus == "port":        # each has a bus with a number
+        return "without %s it is elsewhere" % gone.id
+    return None
 
 
 def show(plan, twins):
