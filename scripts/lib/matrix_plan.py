@@ -146,6 +146,7 @@ class Factors:
                 self._never(never["why"], one)
         self.hiding = {(f, v) for one in design["hides"] for f, words in one.items()
                        for v in self.all[f] if _means(words, v)}
+        self.asks, self.asked = design["asks"], design["asked"]
         # What most is said of is chosen first: so few choices are in vain.
         self.order = sorted(self.all, key=lambda f: -sum(
             len(self.against[f, v]) for v in self.all[f]))
@@ -201,14 +202,21 @@ class Factors:
         return None
 
     def pairs(self):
-        """All that must meet: frozenset of two (factor, level).  A pair that no
-        allowed whole contains is not among them."""
+        """All that must meet: frozenset of two (factor, level) -> the levels to meet
+        with: these two, and if a device has to ask for what they are, that it does.
+        A pair that no allowed whole contains is not among them."""
         if not hasattr(self, "_pairs"):
-            self._pairs = set()
+            self._pairs = {}
             for (f, g) in itertools.combinations(self.all, 2):
                 for a, b in itertools.product(self.all[f], self.all[g]):
-                    if self.complete({f: a, g: b}, self.all, self.plainly):
-                        self._pairs.add(frozenset([(f, a), (g, b)]))
+                    plain = {f: a, g: b}
+                    ways = [plain]
+                    if f in self.asked and g in self.device and g not in self.asks:
+                        ways.insert(0, {**plain, **self.asks})
+                    for way in ways:
+                        if self.complete(way, self.all, self.plainly):
+                            self._pairs[frozenset(plain.items())] = way
+                            break
         return self._pairs
 
     def plainly(self, factor, ways):
@@ -217,10 +225,12 @@ class Factors:
 
     def of(self, levels):
         """The pairs that meet in these levels: where one hides what the others do,
-        only its own."""
+        only its own, and where nobody asks, only those that cannot be asked for."""
         hiding = self.hiding.intersection(levels.items())
-        return {frozenset(pair) for pair in itertools.combinations(levels.items(), 2)
-                if not hiding or hiding.intersection(pair)}
+        met = {frozenset(pair) for pair in itertools.combinations(levels.items(), 2)
+               if not hiding or hiding.intersection(pair)}
+        return {pair for pair in met
+                if self.pairs().get(pair, {}).items() <= levels.items()}
 
 
 def cover(factors):
@@ -239,8 +249,7 @@ def cover(factors):
         best, gain = None, -1
         for pair in sorted(map(sorted, machines))[:6]:
             for _ in range(8):
-                levels = factors.complete(dict(pair), factors.machine,
-                                          mixed)
+                levels = factors.complete(dict(pair), factors.machine, mixed)
                 new = len(machines & factors.of(levels))
                 if new > gain:
                     best, gain = levels, new
@@ -256,17 +265,15 @@ def cover(factors):
                     devices.append(device)
                     left -= factors.of({**machine, **device})
         if len(left) == before:
-            pair = sorted(map(sorted, left))[0]
-            levels = factors.complete(dict(pair), factors.all,
-                                      mixed)
+            pair = min(left, key=sorted)
+            levels = factors.complete(factors.pairs()[pair], factors.all, mixed)
             boots.append(({f: levels[f] for f in factors.machine}, []))
             boots[-1][1].append({f: levels[f] for f in factors.device})
             left -= factors.of(levels)
     # An empty machine shows nothing: give it one device at least.
     for machine, devices in boots:
         while len(devices) < 2:
-            levels = factors.complete(machine, factors.all,
-                                      mixed)
+            levels = factors.complete(machine, factors.all, mixed)
             device = {f: levels[f] for f in factors.device}
             if not _taken(device, devices):
                 devices.append(device)

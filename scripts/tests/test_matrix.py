@@ -27,9 +27,10 @@ COVERED = matrix_plan.cover(FACTORS)
 # A design so small that all of it can be written out.
 SMALL = {"covering": {
     "seed": 1, "devices": 2, "machine": {"iommu": ["none", "intel"], "root": ["behind", "off"]},
-    "device": {"kind": ["blk", "net"], "ring": ["split", "packed"]},
-    "hides": [{"root": "off"}],
-    "never": [{"why": "none has nothing to turn off", "any": [{"iommu": "none", "root": "off"}]}]}}
+    "device": {"kind": ["blk", "net"], "access": ["off", "on"]},
+    "hides": [{"root": "off"}], "asks": {"access": "on"}, "asked": ["iommu"],
+    "never": [{"why": "none has nothing to turn off", "any": [{"iommu": "none", "root": "off"}]},
+              {"why": "has no IOMMU", "any": [{"kind": "net", "access": "on"}]}]}}
 
 
 class TestCovering(unittest.TestCase):
@@ -38,13 +39,13 @@ class TestCovering(unittest.TestCase):
         for machine, devices in COVERED:
             for one in devices:
                 met |= FACTORS.of({**machine, **one})
-        self.assertEqual(FACTORS.pairs() - met, set())
+        self.assertEqual(set(FACTORS.pairs()) - met, set())
 
     def test_what_does_not_meet_is_forbidden_and_nothing_else_is_missing(self):
         everything = {frozenset([(f, a), (g, b)])
                       for f, g in itertools.combinations(FACTORS.all, 2)
                       for a, b in itertools.product(FACTORS.all[f], FACTORS.all[g])}
-        for pair in everything - FACTORS.pairs():
+        for pair in everything - set(FACTORS.pairs()):
             self.assertIsNone(FACTORS.complete(dict(pair), FACTORS.all), pair)
 
     def test_nothing_forbidden_is_made(self):
@@ -58,14 +59,32 @@ class TestCovering(unittest.TestCase):
 
     def test_pairs_of_a_small_design_are_those_written_out(self):
         pairs = matrix_plan.Factors(SMALL).pairs()
-        self.assertEqual(len(pairs), 6 * 4 - 1)
+        self.assertEqual(len(pairs), 6 * 4 - 2)
         self.assertNotIn(frozenset([("iommu", "none"), ("root", "off")]), pairs)
+        self.assertNotIn(frozenset([("kind", "net"), ("access", "on")]), pairs)
 
     def test_what_is_hidden_does_not_count_as_met(self):
         met = matrix_plan.Factors(SMALL).of(
-            {"iommu": "intel", "root": "off", "kind": "blk", "ring": "split"})
+            {"iommu": "intel", "root": "off", "kind": "blk", "access": "on"})
         self.assertEqual(met, {frozenset([("root", "off"), other]) for other in (
-            ("iommu", "intel"), ("kind", "blk"), ("ring", "split"))})
+            ("iommu", "intel"), ("kind", "blk"), ("access", "on"))})
+
+    def test_an_iommu_that_a_device_does_not_ask_was_not_met(self):
+        small = matrix_plan.Factors(SMALL)
+        disk = {"iommu": "intel", "root": "behind", "kind": "blk"}
+        pair = frozenset([("iommu", "intel"), ("kind", "blk")])
+        self.assertNotIn(pair, small.of({**disk, "access": "off"}))
+        self.assertIn(pair, small.of({**disk, "access": "on"}))
+
+    def test_a_device_that_cannot_ask_has_met_the_iommu_all_the_same(self):
+        self.assertIn(frozenset([("iommu", "intel"), ("kind", "net")]), matrix_plan.Factors(
+            SMALL).of({"iommu": "intel", "root": "behind", "kind": "net", "access": "off"}))
+
+    def test_every_kind_that_can_asks_every_iommu(self):
+        asked = {(machine["iommu"], one["kind"]) for machine, devices in COVERED
+                 for one in devices if one["access"] == "on"}
+        for iommu, kind in itertools.product(FACTORS.all["iommu"], FACTORS.all["kind"]):
+            self.assertEqual((iommu, kind) in asked, kind not in ("balloon", "fs"), (iommu, kind))
 
     def test_a_constraint_on_a_level_that_is_none_is_an_error(self):
         wrong = {"covering": {**SMALL["covering"], "never": [
