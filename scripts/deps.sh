@@ -30,6 +30,7 @@ build   kmod                 depmod
 build   perl                 perl
 guest   qemu-system-x86      qemu-system-x86_64
 guest   busybox-static       is_static_busybox
+fs      virtiofsd            is_virtiofsd
 vhost   dpdk-dev             dpdk-testpmd
 check   sparse               sparse
 check   coccinelle           spatch
@@ -77,17 +78,17 @@ groups_of()
 	tree)	echo tree ;;
 	kernel)	echo tree build ;;
 	run)	echo tree build guest ;;
-	matrix)	echo tree build guest vhost ;;
+	matrix)	echo tree build guest fs vhost ;;
 	bench)	echo tree build guest vhost bench ;;
 	life)	echo tree build guest life ;;
 	arch)	echo tree build guest cross foreign ;;
-	qemus)	echo tree build guest vhost bench foreign ;;
+	qemus)	echo tree build guest fs vhost bench foreign ;;
 	check)	echo tree build check docs ;;
 	docs)	echo tree docs ;;
 	unit)	echo tree unit ;;
 	fuzz)	echo tree unit ;;
 	valgrind) echo tree unit memory ;;
-	test)	echo tree build guest check docs unit life ;;
+	test)	echo tree build guest fs check docs unit life ;;
 	deb)	echo tree build deb ;;
 	*)	usage ;;
 	esac
@@ -100,6 +101,23 @@ is_static_busybox()
 	path=$(type -P busybox) || return 1
 	# A program that is linked dynamically names its loader near its start.
 	! head -c 4096 "$path" | grep -q -a '/ld-linux'
+}
+
+# QEMU brought its own before it became a program by itself.
+is_virtiofsd()
+{
+	[ -x /usr/lib/qemu/virtiofsd ] || [ -x /usr/libexec/virtiofsd ] ||
+		type -P virtiofsd >/dev/null
+}
+
+# With the QEMUs that bring it, no package has its name.
+virtiofsd_package()
+{
+	if apt-cache show virtiofsd >/dev/null 2>&1; then
+		echo virtiofsd
+	else
+		echo qemu-system-common
+	fi
 }
 
 # The sanitizers and the fuzzer of the clang that is installed.
@@ -131,6 +149,7 @@ is_there()
 	case $1 in
 	is_static_busybox)	is_static_busybox ;;
 	is_clang_runtime)	is_clang_runtime ;;
+	is_virtiofsd)	is_virtiofsd ;;
 	/*)	[ -e "$1" ] ;;
 	*)	type -P "$1" >/dev/null ;;
 	esac
@@ -157,6 +176,7 @@ real_names()
 	for package in "${missing[@]}"; do
 		case $package in
 		clang-runtime)	clang_runtime_package ;;
+		virtiofsd)	virtiofsd_package ;;
 		*)		echo "$package" ;;
 		esac
 	done
