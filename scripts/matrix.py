@@ -161,8 +161,8 @@ def main():
 
     for line in matrix_report.table(verdicts):
         report.say(line)
-    for note in dict.fromkeys((v.word, v.name(), n) for v in verdicts for n in v.notes):
-        report.say("%s %s: %s" % note)
+    for note, devices in matrix_report.notes(verdicts).items():
+        report.say("%s %s/%s: %s" % (note[0], note[1], ",".join(devices), note[2]))
     for entry in impossible:
         report.say("SKIP " + matrix_report.not_possible(entry))
     for twin in twins:

@@ -38,9 +38,10 @@ def features_wrong(device, features):
         "RING_PACKED": device.packed,
     }
     # Off only where it was asked for, and on unless the device has no use for it.
-    for option, name in (("indirect_desc=off", "INDIRECT_DESC"), ("event_idx=off", "EVENT_IDX")):
+    for option, name in (("indirect_desc=off", "INDIRECT_DESC"), ("event_idx=off", "EVENT_IDX"),
+                         ("in_order=on", "IN_ORDER")):
         if option in device.options.split(","):
-            wanted[name] = False
+            wanted[name] = option.endswith("=on")
     for name, present in wanted.items():
         if (name in features) != present:
             return "%s %s negotiated" % (name, "not" if present else "must not be")

@@ -51,6 +51,15 @@ def table(verdicts):
     return report.format_table(header, rows, colours)
 
 
+def notes(verdicts):
+    """(word, boot, why): the devices of that boot of which it is said, in order."""
+    found = {}
+    for v in verdicts:
+        for why in v.notes:
+            found.setdefault((v.word, v.boot.name, why), []).append(v.row.device)
+    return found
+
+
 def counts(verdicts, impossible):
     found = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     for v in verdicts:
@@ -169,9 +178,9 @@ def write_page(path, verdicts, impossible, seconds, boots):
         '<span class="big SKIP">%d skipped</span></p>'
         % (total["PASS"], total["FAIL"], total["SKIP"]),
         '<p class=soft>%d boots in %d min %d s; QEMU %s. A row passes if the device has its '
-        'driver, the features asked for, the IOMMU group and dma_access that are shown, and '
-        'carried data that both ends compared. Beside it stands what the unmodified kernel did '
-        'with the same.</p>' % (len(boots), seconds // 60, seconds % 60,
+        'driver, the features and virtqueues asked for, the IOMMU group and dma_access that are '
+        'shown, and did its job: where data has another end, both compared it. Beside it '
+        'stands what the unmodified kernel did with the same.</p>' % (len(boots), seconds // 60, seconds % 60,
                                 ".".join(map(str, guest_machine.qemu_version())))]
     if bad or impossible:
         parts.append("<h2>Not green</h2><table><tr><th>row</th><th>why</th></tr>")

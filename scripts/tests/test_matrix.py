@@ -359,6 +359,18 @@ class TestReport(unittest.TestCase):
             with open(path, encoding="utf-8") as file:
                 return file.read()
 
+    def test_what_is_said_of_several_devices_is_said_once(self):
+        boot, other = made(True)[0], made(True)[0]
+        other.name = "c"
+        rows = [matrix_plan.Row(name, "", "", boot.rows[0].expect) for name in "xyz"]
+        self.assertEqual(matrix_report.notes([
+            matrix_judge.Verdict(boot, rows[0], "SKIP", ["not here"]),
+            matrix_judge.Verdict(boot, rows[1], "SKIP", ["not here"]),
+            matrix_judge.Verdict(boot, rows[2], "FAIL", ["not here"]),
+            matrix_judge.Verdict(other, rows[2], "SKIP", ["not here"])]), {
+                ("SKIP", "b", "not here"): ["x", "y"], ("FAIL", "b", "not here"): ["z"],
+                ("SKIP", "c", "not here"): ["z"]})
+
     def test_junit_counts_what_passed_failed_and_was_skipped(self):
         suite = ElementTree.fromstring(self.written(matrix_report.write_junit)).find("testsuite")
         self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("skipped")),
