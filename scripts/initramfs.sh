@@ -126,6 +126,7 @@ case $flavour in
 plain|modular)
 	program net-self
 	program crypto-known
+	program sound-play
 	program gpu-draw -D__user= -idirafter "$tree/include/uapi"
 	program vdpa-beside -I$tests $tests/vtest.c $tests/vtest_vdpa.c ;;
 esac

@@ -27,6 +27,7 @@ from lib import bench_figures, bench_plan, guest_expect, guest_machine, report  
 SUITES = "bullseye - trixie"
 # Modes of ours, each beside one of stock's.
 COMPARED = (("default", "default"), ("pt", "pt"), ("strict", "strict"), ("strict", "pt"))
+KERNELS = ("stock", "devices-stock", "ours", "modular", "devices")
 SCRIPTS = report.ROOT + "/scripts/"
 
 
@@ -99,7 +100,7 @@ def main():
     qemus = [program(suite) for suite in suites]
     versions = [version(qemu) for qemu in qemus]
     if "--no-build" not in sys.argv:
-        guest_expect.build(["kernel.sh", "ours"], ["kernel.sh", "stock"], ["kernel.sh", "modular"],
+        guest_expect.build(*(["kernel.sh", kernel] for kernel in KERNELS),
                            ["initramfs.sh"], ["initramfs.sh", "modular"])
     found, measured = [], []
     for suite, qemu, number in zip(suites, qemus, versions):

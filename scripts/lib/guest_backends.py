@@ -81,6 +81,7 @@ class Backends:
         self.dir = None             # where files and sockets go
         self.images = {}
         self.shares = {}
+        self.sounds = {}
         self.helpers = []           # processes
         self.sockets = []
         self.fds = []               # those that QEMU gets
@@ -184,6 +185,10 @@ class Backends:
                      % (device.id, self._image(device), device.size)]
             words += ["memdev=obj-" + device.id]
             self.images[PMEM_SERIAL] = self.images[device.id]
+        elif device.kind == "sound":
+            self.sounds[device.id] = os.path.join(self.dir, device.id + ".wav")
+            args += ["-audiodev", "wav,id=audio-%s,path=%s" % (device.id, self.sounds[device.id])]
+            words += ["audiodev=audio-" + device.id, "streams=1"]
         elif device.kind == "mem":
             args += ["-object", "memory-backend-ram,id=obj-%s,size=256M" % device.id]
             words += ["memdev=obj-" + device.id, "requested-size=0"]

@@ -11,7 +11,7 @@ DRIVERS = {
     "console": "virtio_console", "rng": "virtio_rng", "keyboard": "virtio_input",
     "tablet": "virtio_input", "mouse": "virtio_input", "balloon": "virtio_balloon",
     "vhost-user-blk": "virtio_blk", "vhost-user-net": "virtio_net", "gpu": "virtio_gpu",
-    "crypto": "virtio_crypto", "fs": "virtiofs", "pmem": "virtio_pmem", "mem": "virtio_mem",
+    "crypto": "virtio_crypto", "fs": "virtiofs", "pmem": "virtio_pmem", "mem": "virtio_mem", "sound": "virtio_snd",
     "vsock": "vmw_vsock_virtio_transport",
 }
 # The features that the table of a reader shows; JSON has all of them.

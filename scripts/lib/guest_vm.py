@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import wave
 from dataclasses import dataclass, field
 
 from . import guest_log, report
@@ -508,8 +509,11 @@ class Guest(Backends):
             self.log.write("# problem: %s\n" % problem)
 
     def _check_contents(self, name, offset, length, digest):
-        """Compare a disk, or a file TAG/PATH of a 9p share, with a digest."""
+        """Compare a disk, a file TAG/PATH of a 9p share, or what a sound card played,
+        with a digest."""
         tag, _, path = name.partition("/")
+        if name in self.sounds:
+            return self._check_sound(name, length, digest)
         if name in self.images:
             where = self.images[name]
         elif path and tag in self.shares and ".." not in path:
@@ -525,6 +529,20 @@ class Guest(Backends):
         if found != digest:
             return "%s, %d bytes at %d: the host finds other contents than the guest" % (
                 name, length, offset)
+        return None
+
+    def _check_sound(self, name, length, digest):
+        """Compare what was not silence of a recording, frames of two samples, with a
+        digest."""
+        try:
+            with wave.open(self.sounds[name]) as recording:
+                frames = recording.readframes(recording.getnframes())
+        except (OSError, EOFError, wave.Error) as error:
+            return "%s: %s" % (name, error)
+        heard = b"".join(frames[i:i + 4] for i in range(0, len(frames), 4) if any(frames[i:i + 4]))
+        if len(heard) != length or hashlib.sha256(heard).hexdigest() != digest:
+            return "%s: the host has heard %d bytes that are not what the guest played" % (
+                name, len(heard))
         return None
 
 

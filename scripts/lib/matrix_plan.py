@@ -20,7 +20,7 @@ FILE = report.ROOT + "/scripts/matrix.toml"
 ONE_OF_A_KIND = ("balloon", "rng", "keyboard", "tablet", "mouse", "gpu", "crypto", "pmem", "mem",
                  "fs")
 # Those whose drivers are in scripts/config/devices.config.
-RARE = ("fs", "gpu", "crypto", "pmem", "mem")
+RARE = ("fs", "gpu", "crypto", "pmem", "mem", "sound")
 # What VFIO has: some device that no driver of the guest claims.
 EDU, EDU_PCI = "edu", "0000:00:18.0"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tests of the guest runner that need no kernel and no QEMU."""
 
+import hashlib
 import io
 import os
 import select
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import wave
 from unittest import mock
 
 sys.dont_write_bytecode = True
@@ -325,6 +327,21 @@ class Machines(unittest.TestCase):
     def test_contents_of_disks_are_the_same_each_time(self):
         self.assertEqual(guest_vm.disk_contents("x"), guest_vm.disk_contents("x"))
         self.assertNotEqual(guest_vm.disk_contents("x"), guest_vm.disk_contents("y"))
+
+    def test_host_hears_what_the_guest_played(self):
+        guest = guest_vm.Guest("t", "k", "i", Machine("none"))
+        of_played = hashlib.sha256(b"abcdefgh").hexdigest()
+        for frames, right in ((b"\0" * 8 + b"abcd" + b"\0" * 4 + b"efgh" + b"\0" * 4, True),
+                              (b"abcdefgh", True), (b"efghabcd", False), (b"abcd", False),
+                              (b"", False)):
+            with tempfile.TemporaryDirectory() as path:
+                guest.sounds["sound0"] = path + "/wav"
+                with wave.open(path + "/wav", "wb") as recording:
+                    recording.setparams((2, 2, 44100, 0, "NONE", ""))
+                    recording.writeframes(frames)
+                wrong = guest._check_contents("sound0", 0, 8, of_played)
+            self.assertEqual(wrong is None, right, frames)
+        self.assertIn("No such file", guest._check_contents("sound0", 0, 8, of_played))
 
     def test_host_finds_other_contents(self):
         guest = guest_vm.Guest("t", "k", "i", Machine("none"))
