@@ -53,22 +53,25 @@ static size_t packed_driver_off(u32 num)
 
 /**
  * vring_packed_size - memory that a packed ring takes, with event structures
+ * @vq: the virtqueue
  * @num: number of descriptors
- * @align: not used: the layout has fixed alignments, virtio 1.2 section 2.8.10
+ *
+ * The layout has fixed alignments, virtio 1.2 section 2.8.10.
  *
  * Return: bytes.
  */
-size_t vring_packed_size(u32 num, u32 align)
+size_t vring_packed_size(const struct vring_virtqueue *vq, u32 num)
 {
 	return packed_driver_off(num) + 2 * SMP_CACHE_BYTES;
 }
 
 /**
  * vring_packed_place - lay a packed ring over its memory
+ * @vq: the virtqueue
  * @ring: the ring, @num and @mem set
- * @align: not used
  */
-void vring_packed_place(struct vring_ring *ring, u32 align)
+void vring_packed_place(const struct vring_virtqueue *vq,
+			struct vring_ring *ring)
 {
 	struct vring_packed *packed = &ring->packed;
 

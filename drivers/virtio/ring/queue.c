@@ -38,7 +38,7 @@ static int vring_alloc_mem(struct vring_virtqueue *vq, struct vring_ring *ring,
 {
 	for (; num; num /= 2) {
 		ring->num = num;
-		ring->size = vring_layout(vq, size, num, vq->align);
+		ring->size = vring_layout(vq, size, vq, num);
 		ring->mem = vring_dma_alloc(vq->dma_dev, ring->size,
 					    &ring->addr,
 					    GFP_KERNEL | __GFP_NOWARN);
@@ -193,7 +193,7 @@ struct virtqueue *vring_create_virtqueue_dma(unsigned int index,
 	vq->may_reduce = may_reduce_num;
 	if (vring_alloc_ring(vq, &vq->ring, num))
 		goto err_free;
-	vring_layout(vq, place, &vq->ring, vq->align);
+	vring_layout(vq, place, vq, &vq->ring);
 	return vring_register_queue(vq);
 
 err_free:
@@ -278,10 +278,10 @@ struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 		vq->mapping = VRING_MAP_SEGS;
 	vq->ring.num = num;
 	vq->ring.mem = pages;
-	vq->ring.size = vring_split_size(num, vring_align);
+	vq->ring.size = vring_split_size(vq, num);
 	if (vring_alloc_state(vq, &vq->ring))
 		goto err_free;
-	vring_split_place(&vq->ring, vring_align);
+	vring_split_place(vq, &vq->ring);
 	return vring_register_queue(vq);
 
 err_free:
@@ -415,7 +415,7 @@ int virtqueue_resize(struct virtqueue *_vq, u32 num,
 	err = vring_alloc_ring(vq, &ring, num);
 	if (err)
 		return err;
-	vring_layout(vq, place, &ring, vq->align);
+	vring_layout(vq, place, vq, &ring);
 
 	err = vring_stop_queue(vq, recycle, recycle_done);
 	if (err) {

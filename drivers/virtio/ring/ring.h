@@ -459,8 +459,9 @@ void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard);
  * an indirect call per buffer costs more.
  */
 #define VRING_DECLARE_LAYOUT(_name)					\
-size_t vring_##_name##_size(u32 num, u32 align);			\
-void vring_##_name##_place(struct vring_ring *ring, u32 align);	\
+size_t vring_##_name##_size(const struct vring_virtqueue *vq, u32 num);	\
+void vring_##_name##_place(const struct vring_virtqueue *vq,		\
+			   struct vring_ring *ring);			\
 void vring_##_name##_reset(struct vring_virtqueue *vq,			\
 			   struct vring_ring *ring);			\
 void vring_##_name##_fill_table(struct vring_virtqueue *vq, void *table,	\

@@ -6,6 +6,8 @@
  * once.
  */
 #include <linux/align.h>
+#include <linux/overflow.h>
+#include <linux/sizes.h>
 #include <linux/virtio_ring.h>
 
 #include "ring.h"
@@ -28,30 +30,60 @@ static void split_write_used_event(struct vring_virtqueue *vq, u16 idx)
 		   cpu_to_virtio16(vq->vq.vdev, idx));
 }
 
+/*
+ * Where the used ring begins, in bytes from the ring's.
+ *
+ * Its entries have eight bytes and come after the first four, so that of a used
+ * ring with more than a page one entry has its id in one page and its length in
+ * the next.  Where an IOMMU translates, QEMU (5.2 to 7.2, and 10.0) writes that
+ * length to another address, and the driver takes a packet for as long as the
+ * one before it in that entry, or finds ids that are not in flight.  Four bytes
+ * is all the alignment that virtio 1.2 section 2.7.2 wants: let such a ring
+ * begin where its entries are aligned to their size.
+ */
+static size_t split_used_off(const struct vring_virtqueue *vq, u32 num)
+{
+	size_t off = ALIGN(num * sizeof(struct vring_desc) +
+			   (3 + num) * sizeof(__virtio16), vq->align);
+	size_t end = off + struct_size_t(struct vring_used, ring, num);
+	size_t head = offsetof(struct vring_used, ring);
+
+	if (vq->own_ring && off / SZ_4K != (end - 1) / SZ_4K &&
+	    virtio_has_feature(vq->vq.vdev, VIRTIO_F_ACCESS_PLATFORM))
+		off = ALIGN(off + head, sizeof(struct vring_used_elem)) - head;
+	return off;
+}
+
 /**
  * vring_split_size - memory that a split ring takes
+ * @vq: the virtqueue
  * @num: number of descriptors, a power of two
- * @align: alignment of the used ring in bytes, virtio 1.2 section 2.7.2
  *
  * Return: bytes.
  */
-size_t vring_split_size(u32 num, u32 align)
+size_t vring_split_size(const struct vring_virtqueue *vq, u32 num)
 {
-	return vring_size(num, align);
+	return split_used_off(vq, num) +
+	       struct_size_t(struct vring_used, ring, num) +
+	       sizeof(__virtio16);
 }
 
 /**
  * vring_split_place - lay a split ring over its memory
+ * @vq: the virtqueue
  * @ring: the ring, @num and @mem set
- * @align: alignment of the used ring in bytes
  */
-void vring_split_place(struct vring_ring *ring, u32 align)
+void vring_split_place(const struct vring_virtqueue *vq,
+		       struct vring_ring *ring)
 {
 	struct vring *vring = &ring->split.vring;
 
-	vring_init(vring, ring->num, ring->mem, align);
-	ring->avail_off = (void *)vring->avail - ring->mem;
-	ring->used_off = (void *)vring->used - ring->mem;
+	ring->avail_off = ring->num * sizeof(struct vring_desc);
+	ring->used_off = split_used_off(vq, ring->num);
+	vring->num = ring->num;
+	vring->desc = ring->mem;
+	vring->avail = ring->mem + ring->avail_off;
+	vring->used = ring->mem + ring->used_off;
 }
 
 /**

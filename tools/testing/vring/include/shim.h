@@ -162,6 +162,8 @@ typedef unsigned short umode_t;
 		default: container_of(p, t, m))
 #define upper_32_bits(n)	((u32)((u64)(n) >> 32))
 #define lower_32_bits(n)	((u32)(n))
+#define SZ_4K		4096
+
 #define struct_size(p, m, n)	(sizeof(*(p)) + sizeof((p)->m[0]) * (size_t)(n))
 #define struct_size_t(t, m, n)	(sizeof(t) + sizeof(((t *)0)->m[0]) * (size_t)(n))
 #define flex_array_size(p, m, n) (sizeof((p)->m[0]) * (size_t)(n))
