@@ -71,22 +71,17 @@ def why_not(boot):
         return "%s has no edu device to give to VFIO" % guest_vm.QEMU
     if any(d.tap for d in boot.machine.devices) and guest_vm.tap_missing():
         return guest_vm.tap_missing()
-    return boot.machine.missing()
+    return None if boot.refused else boot.machine.missing()
 
 
-def leave_out(plan, undone):
-    """Take from the boots what this QEMU has not, or does wrong; the reasons, by
-    BOOT/DEVICE.  A boot that is about a device in particular stays as it is, to be
-    skipped."""
+def leave_out(plan):
+    """Take from the boots what this QEMU has not; the reasons, by BOOT/DEVICE.  A boot
+    that is about a device in particular stays as it is, to be skipped or refused."""
     reasons = {}
-    wrong = undone.get("%d.%d" % qemu_version(), {})
     for boot in plan:
         gone = []
         for device in list(boot.machine.devices):
-            reason = None if boot.beside else device.missing()
-            known = wrong.get(device.kind)
-            if known and boot.machine.iommu in known["iommu"] and boot.translates(device):
-                reason = reason or known["why"]
+            reason = None if boot.beside or boot.refused else device.missing()
             reason = reason or next(filter(None, (misses(device, d) for d in gone)), None)
             if reason:
                 reasons["%s/%s" % (boot.name, device.id)] = reason
@@ -153,7 +148,7 @@ def main():
         return 0
     if "--no-build" not in options:
         build(plan + twins)
-    left_out = leave_out(plan, table["undone"])
+    left_out = leave_out(plan)
     results, skipped = run(plan + twins, name)
     skipped.update(left_out)
     verdicts = matrix_judge.judge(plan, results, skipped)

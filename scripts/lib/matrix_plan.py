@@ -70,14 +70,6 @@ class Boot:
             return {"ours": "devices", "stock": "devices-stock"}[self.kernel]
         return self.kernel
 
-    def translates(self, device):
-        """Whether a device of it is to be translated: as its row has it, or if it has
-        none but is behind the IOMMU, as any row has it."""
-        if not device.access:
-            return False
-        rows = [r for r in self.rows if r.device == device.id] or self.rows
-        return any(row.expect.access.startswith("translated") for row in rows)
-
     def matches(self, pattern):
         """Whether ROWS=pattern asks for it: as a word with * and ?, or in its name, in
         one of its rows, or in its parameters."""

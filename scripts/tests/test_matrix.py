@@ -401,49 +401,31 @@ class WhyNot(unittest.TestCase):
             with mock.patch.object(matrix, "qemu_version", return_value=version):
                 self.assertEqual(matrix.why_not(boot), reason)
 
+    def test_what_qemu_refuses_it_is_asked_for_all_the_same(self):
+        with mock.patch.object(Machine, "missing", return_value="has none"):
+            for refused, reason in (("", "has none"), ("not a valid device", None)):
+                boot = matrix_plan.Boot("b", "ours", Machine("none"), refused=refused)
+                self.assertEqual(matrix.why_not(boot), reason)
+
     def test_the_stock_kernel_cannot_do_it_either(self):
         boot = matrix_plan.Boot("b", "ours", Machine("none"), undone={"5.2": "hangs"})
         self.assertEqual(matrix_plan.twins([boot])[0].undone, boot.undone)
 
 
 class LeaveOut(unittest.TestCase):
-    def left(self, access, translated, version=(10, 0), iommu="amd", nic=None):
-        """The reasons, with a NIC beside a disk in a boot."""
-        boot = matrix_plan.Boot("b", "ours", Machine(iommu, [
-            Device("blk", "disk", access=True), Device("net", "nic", access=access)]))
-        boot.rows = [matrix_plan.Row("disk", "", "", Expect(
-            "DMA", "translated-strict" if translated else "identity"))]
-        if nic:
-            boot.rows.append(matrix_plan.Row("nic", "", "", Expect("identity", nic)))
-        with mock.patch.object(matrix, "qemu_version", return_value=version), \
-                mock.patch.object(Device, "missing", return_value=None):
-            reasons = matrix.leave_out([boot], {"10.0": {"net": {
-                    "iommu": ["amd"], "why": "breaks"}}})
-        self.assertEqual(len(boot.machine.devices), 2 - len(reasons))
-        return reasons
-
-    def test_a_device_that_this_qemu_does_wrong_is_left_out_where_it_translates(self):
-        self.assertEqual(self.left(True, True), {"b/nic": "breaks"})
-
-    def test_so_do_those_that_are_not_found_without_it(self):
+    def test_what_is_not_there_takes_with_it_what_is_not_found_without_it(self):
         boot = matrix_plan.Boot("b", "ours", Machine("none", [
             Device("gpu", "a", slot=0x10, options="multifunction=on"),
             Device("blk", "b", slot=0x10, function=1), Device("blk", "c", slot=9),
             Device("blk", "d", bus="port", port=0x11, number=1),
             Device("gpu", "e", bus="port", port=0x12, number=2),
             Device("blk", "f", bus="port", port=0x13, number=3)]))
-        with mock.patch.object(matrix, "qemu_version", return_value=(7, 2)), \
-                mock.patch.object(Device, "missing", autospec=True,
-                                  side_effect=lambda d: "none" if d.kind == "gpu" else None):
-            reasons = matrix.leave_out([boot], {})
+        with mock.patch.object(Device, "missing", autospec=True,
+                               side_effect=lambda d: "none" if d.kind == "gpu" else None):
+            reasons = matrix.leave_out([boot])
         self.assertEqual(reasons, {"b/a": "none", "b/b": "without a it is not there",
                                    "b/e": "none", "b/f": "without e it is elsewhere"})
         self.assertEqual([d.id for d in boot.machine.devices], ["c", "d"])
-
-    def test_it_stays_with_another_qemu_or_where_nothing_translates(self):
-        for case in ((False, True), (True, False), (True, True, (7, 2)),
-                     (True, True, (10, 0), "intel"), (True, True, (10, 0), "amd", "identity")):
-            self.assertEqual(self.left(*case), {}, case)
 
 
 class TestMachine(unittest.TestCase):
