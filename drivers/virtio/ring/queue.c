@@ -152,7 +152,9 @@ static struct virtqueue *vring_register_queue(struct vring_virtqueue *vq)
  * vring_create_virtqueue_dma - create a virtqueue with a DMA device of its own
  * @index: index of the queue, from 0
  * @num: number of descriptors, for the split layout a power of two
- * @vring_align: alignment of the split layout's used ring in bytes
+ * @vring_align: alignment of the split layout's used ring in bytes; it begins
+ *	four bytes further on if an entry would be in two pages and @vdev has
+ *	VIRTIO_F_ACCESS_PLATFORM
  * @vdev: the virtio device, features negotiated
  * @weak_barriers: the device is a CPU of this machine
  * @may_reduce_num: fewer descriptors will do if memory is short
@@ -206,7 +208,9 @@ EXPORT_SYMBOL_GPL(vring_create_virtqueue_dma);
  * vring_create_virtqueue - create a virtqueue
  * @index: index of the queue, from 0
  * @num: number of descriptors, for the split layout a power of two
- * @vring_align: alignment of the split layout's used ring in bytes
+ * @vring_align: alignment of the split layout's used ring in bytes; it begins
+ *	four bytes further on if an entry would be in two pages and @vdev has
+ *	VIRTIO_F_ACCESS_PLATFORM
  * @vdev: the virtio device, features negotiated
  * @weak_barriers: the device is a CPU of this machine
  * @may_reduce_num: fewer descriptors will do if memory is short
@@ -542,7 +546,7 @@ EXPORT_SYMBOL_GPL(virtqueue_get_avail_addr);
  * virtqueue_get_used_addr - DMA address of the device area
  * @_vq: a virtqueue whose ring was not given by the caller
  *
- * Return: the address.
+ * Return: the address, aligned to four bytes.
  */
 dma_addr_t virtqueue_get_used_addr(const struct virtqueue *_vq)
 {
