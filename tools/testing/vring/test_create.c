@@ -570,7 +570,7 @@ const struct test create_tests[] = {
 	{ "queues of one device are independent", several_queues, AXIS_ACCESS },
 	{ "a queue has any length that its layout can have", sizes, 0 },
 	{ "lengths that no layout can have are refused", impossible_sizes, 0 },
-	{ "the three parts of a split ring are where legacy devices expect them, and no entry in two pages",
+	{ "a split ring is where legacy devices expect it, its entries each in one page",
 	  split_addresses, ONLY_SPLIT | AXIS_ACCESS },
 	{ "the three parts of a packed ring are aligned and apart", packed_addresses,
 	  ONLY_PACKED | AXIS_ACCESS },
