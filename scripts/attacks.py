@@ -21,7 +21,7 @@ UNIT = os.path.join(report.BUILD, "unit")
 RESULT = re.compile(r"^(not )?ok \d+ (split|packed): (.*)$")
 OUTCOME = re.compile(r"^# (ours|stock) \| (harm|-) \| (.*) \| (.*) \| (.*)$")
 
-Outcome = collections.namedtuple("Outcome", "what harm access tables")
+Outcome = collections.namedtuple("Outcome", "what harm access requests")
 
 
 class Attack:
@@ -43,6 +43,11 @@ class Attack:
                 "stock": [o._asdict() for o in self.stock]}
 
 
+def kinds(field):
+    """Where an outcome came about: the kinds in one field, none if that is everywhere."""
+    return field.split("; ") if field != "-" else []
+
+
 def read(path):
     """The attacks that are reported in a file."""
     attacks, outcomes, plan = [], {"ours": [], "stock": []}, None
@@ -57,10 +62,9 @@ def read(path):
         if line.startswith("1.."):
             plan = int(line[3:])
         elif outcome:
-            ring, harm, what, access, tables = outcome.groups()
-            outcomes[ring].append(Outcome(what, harm == "harm",
-                                          access.split("; ") if access != "-" else [],
-                                          tables.replace("-", "")))
+            ring, harm, what, access, requests = outcome.groups()
+            outcomes[ring].append(Outcome(what, harm == "harm", kinds(access),
+                                          kinds(requests)))
         elif result:
             attacks.append(Attack(result.group(3), result.group(2), not result.group(1),
                                   outcomes))
@@ -73,7 +77,7 @@ def read(path):
 
 def describe(outcome):
     """An outcome, and where it came about if not everywhere."""
-    where = outcome.access + ([outcome.tables] if outcome.tables else [])
+    where = outcome.access + outcome.requests
     return outcome.what + (" (%s)" % ", ".join(where) if where else "")
 
 

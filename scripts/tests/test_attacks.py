@@ -15,11 +15,11 @@ from lib import report                                          # noqa: E402
 
 AGREE = """KTAP version 1
 1..2
-# stock | harm | unmaps what is not mapped | translated; bounced | tables
+# stock | harm | unmaps what is not mapped | translated; bounced | tables; premapped
 # stock | - | harmless | physical | -
 # ours | - | harmless | - | -
 ok 1 split: length rewritten
-# stock | harm | unmaps what is not mapped | translated; bounced | tables
+# stock | harm | unmaps what is not mapped | translated; bounced | tables; premapped
 # stock | - | harmless | physical | -
 # ours | - | harmless | - | -
 ok 2 packed: length rewritten
@@ -44,8 +44,8 @@ class Table(unittest.TestCase):
     def test_layouts_that_agree_share_rows(self):
         rows, colours = attacks.rows_of(self.read(AGREE))
         self.assertEqual(rows, [
-            ["length rewritten", "unmaps what is not mapped (translated, bounced, tables)",
-             "harmless"],
+            ["length rewritten",
+             "unmaps what is not mapped (translated, bounced, tables, premapped)", "harmless"],
             ["", "harmless (physical)", ""]])
         self.assertEqual(colours, {(0, 1): "red", (0, 2): "green", (1, 1): "green"})
 

@@ -127,6 +127,7 @@ struct drv_req *attack_get(struct run *t)
 	came_back(t, r);
 	harm_if(len > r->writable, "gives the driver a length beyond the buffer");
 	given_len = len;
+	drv_sync_premapped(&t->drv, r);
 	drv_check_content(&t->drv, r);
 	return r;
 }
@@ -161,6 +162,13 @@ void attack_recycle(struct virtqueue *vq, void *buf)
 	check(attack_run->q->vq == vq);
 	came_back(attack_run, buf);
 	attack_run->drv.head = attack_run->drv.tail;
+}
+
+void attack_check_unmapped(struct run *t)
+{
+	while (t->premapped && nback)
+		drv_free(&t->drv, back[--nback]);
+	harm_if(dma_stats(NULL).live_maps, "leaves a buffer mapped");
 }
 
 u8 *attack_memory(struct run *t, u64 addr, size_t len)
@@ -209,7 +217,7 @@ static void settle(struct run *t, bool works, bool all_served)
 	harm_if(t->drv.queued, "loses a request");
 	harm_if(t->q->vq->num_free != virtqueue_get_vring_size(t->q->vq),
 		"loses count of its descriptors");
-	harm_if(dma_stats(NULL).live_maps, "leaves a buffer mapped");
+	attack_check_unmapped(t);
 	t->drv.head = t->drv.tail;
 	if (works && !broken) {
 		harm_if(detached, "does not give back what the device used");
@@ -282,7 +290,7 @@ static void run(bool stock, const struct attack *a, bool packed, unsigned int fr
 		if (attack_stock && !differs(t.access))
 			continue;
 		dma_untracked_physical = stock && test_physical(&t);
-		record("@%u %u %u", at, t.access, t.indirect);
+		record("@%u %u %u %u", at, t.access, t.indirect, t.premapped);
 		setitimer(ITIMER_PROF, &patience[stock], NULL);
 		test_begin(&t, a->axes);
 		outcome = NULL;

@@ -10,6 +10,10 @@
 
 #include "test.h"
 
+/* Axes of the attacks: a device can do the same whoever maps the buffers. */
+#define RING		(AXIS_ACCESS | AXIS_INDIRECT | AXIS_PREMAPPED)
+#define ATTACK_ALL	(RING | AXIS_EVENT)
+
 /* What has to come of it with our ring. */
 enum attack_end {
 	EITHER,			/* one of the two below */
@@ -62,6 +66,12 @@ unsigned int attack_reap(struct run *t);
 /* Take back everything that is in the queue, as on removal; how much there was. */
 unsigned int attack_detach(struct run *t);
 
+/*
+ * What came back is not mapped any more: neither by the ring nor, once that is
+ * undone, by the driver of a premapped queue.
+ */
+void attack_check_unmapped(struct run *t);
+
 /* For virtqueue_reset() and virtqueue_resize(). */
 void attack_recycle(struct virtqueue *vq, void *buf);
 extern struct run *attack_run;
@@ -107,8 +117,9 @@ struct attack_side {
 
 	/*
 	 * Carry out @a from the @from-th time on; @stock: this is the base's ring.
-	 * Writes records to @fd, a line each: "@N ACCESS INDIRECT" before the N-th time,
-	 * "=OUTCOME" after it, if any, "." at the end; or the last is "~HARM" or "!MESSAGE".
+	 * Writes records to @fd, a line each: "@N ACCESS INDIRECT PREMAPPED" before the
+	 * N-th time, "=OUTCOME" after it, if any, "." at the end; or the last is "~HARM"
+	 * or "!MESSAGE".
 	 */
 	void (*run)(bool stock, const struct attack *a, bool packed, unsigned int from, int fd);
 };

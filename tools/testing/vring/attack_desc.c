@@ -217,7 +217,7 @@ static void scribble_and_complete(struct run *t, unsigned int step)
 		for (i = VICTIMS; i--; )
 			attack_finish(t, i);
 		harm_if(attack_reap(t) != VICTIMS, "does not give back what the device used");
-		harm_if(dma_stats(NULL).live_maps, "leaves a buffer mapped");
+		attack_check_unmapped(t);
 		harm_if(t->q->vq->num_free != t->num, "loses count of its descriptors");
 	}
 	attack_settle_works(t);
@@ -247,8 +247,7 @@ static void avail_ring(struct run *t, unsigned int step)
 	end_somehow(t, step);
 }
 
-#define RING	(AXIS_ACCESS | AXIS_INDIRECT)
-#define TABLE	AXIS_ACCESS
+#define TABLE	(AXIS_ACCESS | AXIS_PREMAPPED)
 
 const struct attack desc_attacks[] = {
 	{ "descriptors rewritten: address", ring_addr, HARMLESS, RING, ENDS },
@@ -269,8 +268,8 @@ const struct attack desc_attacks[] = {
 	{ "tables rewritten: NEXT cleared", table_next_clear, HARMLESS, TABLE, ENDS },
 	{ "tables rewritten: next, or id", table_next, HARMLESS, TABLE, ENDS },
 	{ "tables rewritten: INDIRECT", table_indirect, HARMLESS, TABLE, ENDS },
-	{ "all the driver wrote overwritten", scribble_and_complete, HARMLESS, AXIS_ALL, 3 },
-	{ "the whole ring overwritten, then detached", scribble_and_detach, EITHER, AXIS_ALL,
+	{ "all the driver wrote overwritten", scribble_and_complete, HARMLESS, ATTACK_ALL, 3 },
+	{ "the whole ring overwritten, then detached", scribble_and_detach, EITHER, ATTACK_ALL,
 	  5 },
 	{ "available ring and events overwritten", avail_ring, HARMLESS, RING, ENDS },
 	{ 0 }

@@ -128,17 +128,18 @@ static void at_random(struct run *t, unsigned int step)
 }
 
 const struct attack order_attacks[] = {
-	{ "in order: used id out of range", id_out_of_range, BREAKS, AXIS_ALL },
-	{ "in order: used id not in flight", id_not_in_flight, BREAKS, AXIS_ALL },
-	{ "in order: the same used id twice", id_twice, HARMLESS, AXIS_ALL },
-	{ "in order: backwards", backwards, HARMLESS, AXIS_ALL },
+	{ "in order: used id out of range", id_out_of_range, BREAKS, ATTACK_ALL },
+	{ "in order: used id not in flight", id_not_in_flight, BREAKS, ATTACK_ALL },
+	{ "in order: the same used id twice", id_twice, HARMLESS, ATTACK_ALL },
+	{ "in order: backwards", backwards, HARMLESS, ATTACK_ALL },
 	{ "in order: index moves by less than the batch", index_by_less, BREAKS,
-	  ONLY_SPLIT | AXIS_ALL },
+	  ONLY_SPLIT | ATTACK_ALL },
 	{ "in order: index moves by more than the batch", index_by_more, BREAKS,
-	  ONLY_SPLIT | AXIS_ALL },
-	{ "in order: used length beyond the buffer", length_too_long, HARMLESS, AXIS_ALL },
-	{ "in order: a batch used again before it is reaped", batch_again, EITHER, AXIS_ALL },
-	{ "in order: reset in the middle of a batch", reset_in_batch, HARMLESS, AXIS_ALL },
-	{ "in order: batches at random", at_random, EITHER, AXIS_INDIRECT | AXIS_ACCESS, 3 },
+	  ONLY_SPLIT | ATTACK_ALL },
+	{ "in order: used length beyond the buffer", length_too_long, HARMLESS, ATTACK_ALL },
+	{ "in order: a batch used again before it is reaped", batch_again, EITHER, ATTACK_ALL },
+	{ "in order: reset in the middle of a batch", reset_in_batch, HARMLESS, ATTACK_ALL },
+	{ "in order: batches at random", at_random, EITHER,
+	  RING, 3 },
 	{ 0 }
 };

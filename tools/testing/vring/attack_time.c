@@ -329,24 +329,23 @@ static void write_after_completion(struct run *t, unsigned int step)
 	attack_settle_works(t);
 }
 
-#define RING	(AXIS_INDIRECT | AXIS_ACCESS)
-
 const struct attack time_attacks[] = {
 	{ "event fields at random", events_at_random, HARMLESS, AXIS_EVENT, 5 },
 	{ "anything changed between two reads", changes_of_mind, EITHER,
-	  AXIS_INDIRECT | AXIS_EVENT, 10 },
-	{ "used id changed between two reads", id_changes, BREAKS, AXIS_ALL },
-	{ "used length changed between two reads", length_changes, HARMLESS, AXIS_ALL },
-	{ "used, taken back between two reads", used_taken_back, EITHER, AXIS_ALL },
+	  AXIS_INDIRECT | AXIS_EVENT | AXIS_PREMAPPED, 10 },
+	{ "used id changed between two reads", id_changes, BREAKS, ATTACK_ALL },
+	{ "used length changed between two reads", length_changes, HARMLESS, ATTACK_ALL },
+	{ "used, taken back between two reads", used_taken_back, EITHER, ATTACK_ALL },
 	{ "interrupts without end, nothing used", storm_of_nothing, HARMLESS, AXIS_EVENT },
 	{ "interrupts without end, one used", storm_of_one, HARMLESS, AXIS_EVENT },
 	{ "interrupts without end, queue broken", storm_when_broken, BREAKS, AXIS_EVENT },
-	{ "interrupts in the middle of everything", interrupts_anywhere, HARMLESS, AXIS_ALL },
+	{ "interrupts in the middle of everything", interrupts_anywhere, HARMLESS, ATTACK_ALL },
 	{ "reset in mid-flight, ring overwritten", reset_in_flight, HARMLESS, RING, 2 },
 	{ "interrupt in the middle of a reset", interrupted_reset, HARMLESS, RING, 2 },
 	{ "reset refused, ring overwritten", reset_refused, EITHER, RING, 2 },
 	{ "used after a reset what was before it", used_from_before_reset, BREAKS, RING, 2 },
 	{ "reset of a queue that is broken", reset_when_broken, EITHER, RING, 2 },
-	{ "buffers written after completion", write_after_completion, HARMLESS, RING },
+	{ "buffers written after completion", write_after_completion, HARMLESS,
+	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ 0 }
 };

@@ -8,10 +8,11 @@
  *
  * Before each result stand the outcomes, a line each, the worst first:
  *
- *	# RING | harm or - | OUTCOME | ACCESS; ... or - | tables, no tables or -
+ *	# RING | harm or - | OUTCOME | ACCESS; ... or - | REQUESTS; ... or -
  *
  * with the kinds of access and the requests in which it came about, - if these are
- * all in which the attack was carried out.  scripts/attacks.py reads that.
+ * all in which the attack was carried out.  REQUESTS are "tables" or "no tables",
+ * "premapped" or "not premapped".  scripts/attacks.py reads that.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,18 +25,22 @@
 #define OUTCOMES	16	/* of one attack */
 #define TEXT		160
 
+/* In what an attack was carried out, or an outcome came about; bit sets. */
+struct kinds {
+	unsigned int access, indirect, premapped;
+};
+
 struct outcome {
 	char text[TEXT];
 	bool harm;
-	unsigned int access, indirect;	/* bit sets */
-	unsigned int times;
+	struct kinds kinds;
 };
 
 /* What came of one attack with one ring. */
 struct result {
 	unsigned int n;
 	struct outcome outcome[OUTCOMES];
-	unsigned int access, indirect;
+	struct kinds kinds;
 	char detail[400];		/* of the first harm */
 };
 
@@ -141,8 +146,14 @@ static void show(FILE *f)
 
 /* ---- one attack ---- */
 
-static void note(struct result *r, const char *text, bool harm, unsigned int access,
-		 unsigned int indirect)
+static void add_kinds(struct kinds *to, const struct kinds *more)
+{
+	to->access |= more->access;
+	to->indirect |= more->indirect;
+	to->premapped |= more->premapped;
+}
+
+static void note(struct result *r, const char *text, bool harm, const struct kinds *kinds)
 {
 	struct outcome *o;
 	unsigned int i;
@@ -160,32 +171,33 @@ static void note(struct result *r, const char *text, bool harm, unsigned int acc
 		snprintf(o->text, sizeof(o->text), "%s", text);
 		o->harm = harm;
 	}
-	o->access |= BIT(access);
-	o->indirect |= BIT(indirect);
-	o->times++;
-	r->access |= BIT(access);
-	r->indirect |= BIT(indirect);
+	add_kinds(&o->kinds, kinds);
+	add_kinds(&r->kinds, kinds);
 }
 
 /* Where a child got to. */
 struct progress {
-	unsigned int at, access, indirect;
+	unsigned int at;
+	struct kinds kinds;		/* one of each */
 	bool under_way, noted, hung, ended;
 };
 
 static void take_record(struct result *r, struct progress *p, char *line)
 {
+	unsigned int access, indirect, premapped;
 	char words[TEXT];
 
 	switch (line[0]) {
 	case '@':
 		p->noted = false;
-		if (sscanf(line, "@%u %u %u", &p->at, &p->access, &p->indirect) == 3)
-			p->under_way = true;
+		if (sscanf(line, "@%u %u %u %u", &p->at, &access, &indirect, &premapped) != 4)
+			return;
+		p->under_way = true;
+		p->kinds = (struct kinds){ BIT(access), BIT(indirect), BIT(premapped) };
 		return;
 	case '=':
 		if (line[1])
-			note(r, line + 1, false, p->access, p->indirect);
+			note(r, line + 1, false, &p->kinds);
 		p->under_way = false;
 		return;
 	case '.':
@@ -197,7 +209,7 @@ static void take_record(struct result *r, struct progress *p, char *line)
 			 line + 1);
 	else
 		in_words(line + 1, words);
-	note(r, words, true, p->access, p->indirect);
+	note(r, words, true, &p->kinds);
 	p->noted = true;
 	if (!*r->detail)
 		snprintf(r->detail, sizeof(r->detail), "%s", line + 1);
@@ -240,11 +252,11 @@ static void run_child(const struct attack_side *side, unsigned int nth, bool pac
 	signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	p->hung = signal == SIGPROF;
 	if (p->hung) {
-		note(r, "hangs", true, p->access, p->indirect);
+		note(r, "hangs", true, &p->kinds);
 		snprintf(r->detail, sizeof(r->detail), "it used up its time");
 	} else if (!p->noted && (status || p->under_way)) {
 		read_report(report, signal, words, r->detail, sizeof(r->detail));
-		note(r, words, true, p->access, p->indirect);
+		note(r, words, true, &p->kinds);
 	}
 	if (side == &attack_side_ours)
 		show(report);
@@ -272,19 +284,26 @@ static void carry_out(const struct attack_side *side, unsigned int nth, bool pac
 
 static void print_outcome(const char *ring, const struct result *r, const struct outcome *o)
 {
+	bool tables = o->kinds.indirect != r->kinds.indirect;
+	bool premapped = o->kinds.premapped != r->kinds.premapped;
 	const char *sep = "";
 	unsigned int i;
 
 	printf("# %s | %s | %s | ", ring, o->harm ? "harm" : "-", o->text);
-	if (o->access == r->access)
+	if (o->kinds.access == r->kinds.access)
 		printf("-");
-	for (i = 0; o->access != r->access && i < ACCESS_KINDS; i++)
-		if (o->access & BIT(i)) {
+	for (i = 0; o->kinds.access != r->kinds.access && i < ACCESS_KINDS; i++)
+		if (o->kinds.access & BIT(i)) {
 			printf("%s%s", sep, attack_side_ours.access_name(i));
 			sep = "; ";
 		}
-	printf(" | %s\n", o->indirect == r->indirect ? "-" :
-	       o->indirect & BIT(true) ? "tables" : "no tables");
+	printf(" | ");
+	if (tables)
+		printf("%stables", o->kinds.indirect & BIT(true) ? "" : "no ");
+	if (premapped)
+		printf("%s%spremapped", tables ? "; " : "",
+		       o->kinds.premapped & BIT(true) ? "" : "not ");
+	printf("%s\n", tables || premapped ? "" : "-");
 }
 
 /* The worst first; whether any is harm. */

@@ -420,8 +420,7 @@ void drv_check_content(struct driver *drv, struct drv_req *r)
 	}
 }
 
-/* A premapped buffer is the driver's to sync. */
-static void sync_premapped(struct driver *drv, struct drv_req *r)
+void drv_sync_premapped(struct driver *drv, struct drv_req *r)
 {
 	unsigned int i;
 
@@ -439,7 +438,7 @@ void drv_got(struct driver *drv, struct drv_req *r, u32 len)
 	check_eq(len, r->reported);
 	r->queued = false;
 	drv->queued--;
-	sync_premapped(drv, r);
+	drv_sync_premapped(drv, r);
 	drv_check_content(drv, r);
 }
 

@@ -124,6 +124,9 @@ unsigned int drv_detach_all(struct driver *drv);
 /* A token that came back some other way, its buffers unchecked. */
 void drv_take_back(struct driver *drv, struct drv_req *r);
 
+/* What was mapped by the driver is the driver's to sync, before it looks at it. */
+void drv_sync_premapped(struct driver *drv, struct drv_req *r);
+
 /* Check every buffer of a request that is not in the ring. */
 void drv_check_content(struct driver *drv, struct drv_req *r);
 

@@ -29,13 +29,14 @@ enum access {
 #define AXIS_NUM	0x08	/* 16, 1 and 256 descriptors; packed also 7 */
 #define AXIS_BARRIERS	0x10	/* weak and strong */
 #define AXIS_CELLS	0x20	/* of enum access those that use cells for data */
+#define AXIS_PREMAPPED	0x40	/* mapped by the ring, and by the driver */
 #define ONLY_SPLIT	0x100
 #define ONLY_PACKED	0x200
 #define LEGACY		0x400	/* without VERSION_1, split only */
 #define AXIS_ALL	(AXIS_ACCESS | AXIS_INDIRECT | AXIS_EVENT)
 
 struct run {
-	bool packed, indirect, event, strong;
+	bool packed, indirect, event, strong, premapped;
 	enum access access;
 	unsigned int num;
 	struct device_model dev;

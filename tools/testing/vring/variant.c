@@ -97,6 +97,10 @@ void test_queue_opts(struct run *t, const struct queue_opts *o)
 	t->q = dev_create_queue(&t->dev, &with);
 	check(t->q);
 	drv_init(&t->drv, t->q);
+	if (t->premapped) {
+		check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
+		t->drv.premapped = true;
+	}
 }
 
 void test_queue(struct run *t)
@@ -163,6 +167,7 @@ bool test_variant(unsigned int axes, bool packed, unsigned int nth, struct run *
 	static const unsigned int nums[] = { 16, 1, 256, 7 };
 	static const unsigned int order[] = {
 		AXIS_BARRIERS, AXIS_NUM, AXIS_EVENT, AXIS_INDIRECT, AXIS_ACCESS,
+		AXIS_PREMAPPED,
 	};
 	unsigned int digit[ARRAY_SIZE(order)], i;
 
@@ -173,6 +178,7 @@ bool test_variant(unsigned int axes, bool packed, unsigned int nth, struct run *
 	*v = (struct run) {
 		.packed = packed, .strong = digit[0], .num = nums[digit[1]],
 		.event = !digit[2], .indirect = !digit[3], .access = digit[4],
+		.premapped = digit[5],
 	};
 	if (axes & AXIS_CELLS)
 		v->access = uses_cells[digit[4]];
@@ -181,9 +187,10 @@ bool test_variant(unsigned int axes, bool packed, unsigned int nth, struct run *
 
 void test_begin(struct run *t, unsigned int axes)
 {
-	harness_context("%s%s%s, %s, %u descriptors%s", t->packed ? "packed" : "split",
+	harness_context("%s%s%s, %s%s, %u descriptors%s", t->packed ? "packed" : "split",
 			t->indirect ? ", indirect" : "", t->event ? ", event index" : "",
-			access_name[t->access], t->num, t->strong ? ", strong barriers" : "");
+			access_name[t->access], t->premapped ? ", premapped" : "", t->num,
+			t->strong ? ", strong barriers" : "");
 	kernel_reset();
 	dma_reset();
 	test_device(t, test_features(t));
