@@ -61,9 +61,22 @@ def is_splat(line):
     return any(p.search(line) for p in SPLATS)
 
 
+# An allocation that fault_inject made fail, and that warns of it with a stack: a page
+# table of vmalloc(), where partitions are looked for.
+INJECTED = re.compile(r"\bfault_inject: vmalloc error: ")
+
+
 def find_splats(lines):
     """Those of the lines that are splats."""
-    return [line for line in lines if is_splat(line)]
+    splats, injected = [], False
+    for line in lines:
+        if INJECTED.search(line):
+            injected = True
+        elif injected and "Call Trace:" in line:
+            injected = False
+        elif is_splat(line):
+            splats.append(line)
+    return splats
 
 
 def unexpected(lines, expected):

@@ -167,6 +167,15 @@ class Splats(unittest.TestCase):
         self.assertEqual(guest_log.find_splats(lines), lines)
         self.assertEqual(guest_log.unexpected(lines, selftest.HOSTILE), lines[2:])
 
+    def test_an_injected_failure_may_have_a_stack(self):
+        head = "[    1.0] %s: vmalloc error: size 32768, failed to map pages, mode:0xdc2"
+        stack = ["[    1.1] CPU: 0 UID: 0 PID: 562 Comm: fault_inject Not tainted",
+                 "[    1.2] Call Trace:", "[    1.3]  warn_alloc+0x1a7/0x260"]
+        bug = ["[    1.4] BUG: KASAN: use-after-free in x", "[    1.5] Call Trace:"]
+        self.assertEqual(guest_log.find_splats([head % "fault_inject"] + stack), [])
+        self.assertEqual(guest_log.find_splats([head % "fault_inject"] + stack + bug), bug)
+        self.assertEqual(guest_log.find_splats([head % "bind"] + stack), [stack[1]])
+
     def test_vfio_dma_is_not_skipped_where_there_is_what_it_needs(self):
         boot = next(b for b in selftest.boots(False, False) if b.has_vfio())
         for of_vfio, word in ((boot, "FAIL"), (mock.Mock(has_vfio=lambda: False), "SKIP")):
