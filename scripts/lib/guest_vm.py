@@ -17,7 +17,6 @@ import tempfile
 import threading
 import time
 import wave
-from dataclasses import dataclass, field
 
 from . import guest_log, report
 from .guest_backends import (Backends, disk_contents,       # noqa: F401  # pylint: disable=W0611
@@ -25,6 +24,7 @@ from .guest_backends import (Backends, disk_contents,       # noqa: F401  # pyli
 from .guest_machine import (FOREIGN, MIB, QEMU, Device, Machine,      # noqa: F401  # pylint: disable=W0611
                             qemu_devices, qemu_version, trace_events)
 from .guest_qmp import Qmp
+from .guest_result import Result, fatal_signal, lost_by_qemu
 
 # What QEMU is asked to trace on every boot: a DMA that the IOMMU refused.
 FAULT_EVENTS = ("vtd_dmar_fault", "amdvi_page_fault", "virtio_iommu_report_fault")
@@ -33,32 +33,8 @@ FAULT_EVENTS = ("vtd_dmar_fault", "amdvi_page_fault", "virtio_iommu_report_fault
 # than the host looking elsewhere.
 ALWAYS = ("panic=-1", "rcupdate.rcu_cpu_stall_timeout=100")
 
-
 # Set when the run is being given up: guests end at once.
 STOP = threading.Event()
-
-
-# --- a boot ---------------------------------------------------------------
-
-@dataclass
-class Result:
-    """What came of a boot.  problems is empty if all went well."""
-    name: str
-    seconds: float = 0.0
-    exit_code: object = None
-    problems: list = field(default_factory=list)
-    output: list = field(default_factory=list)      # the command's lines
-    kernel: list = field(default_factory=list)      # the kernel's log
-    trace: list = field(default_factory=list)       # lines of QEMU's trace
-    log: str = ""
-    hostchecks: int = 0                             # contents compared by the host
-
-    @property
-    def ok(self):
-        return not self.problems
-
-    def rows(self):
-        return guest_log.parse_rows(self.output)
 
 
 def kernel_image(flavour):
@@ -86,17 +62,6 @@ def split_command(command):
         if re.search(r"\s", word) and '"' in word:
             raise report.Failure("no way to pass %r on a kernel command line" % word)
     return " ".join('"%s"' % w if re.search(r"\s", w) else w for w in command)
-
-
-# While one vCPU moves a BAR, the thread of another may hit a device's MSI-X table
-# with an access that was meant for its APIC.
-QEMU_RACE = "QEMU: .*: msix_table_mmio_write: Assertion "
-
-
-def lost_by_qemu(result):
-    """Did QEMU (7.2, TCG) end by itself before the guest had a process?"""
-    return any(re.match(QEMU_RACE, problem) for problem in result.problems) and not any(
-        line.startswith("vdma: boot") for line in result.output)
 
 
 class Guest(Backends):
@@ -488,7 +453,11 @@ class Guest(Backends):
         splats = guest_log.find_splats(result.kernel)
         for line in complaints:
             self.log.write("QEMU: %s\n" % line)
-        if result.exit_code is None and not timed_out:
+        if not timed_out and self.qemu:
+            result.signal = fatal_signal(self.qemu.returncode)
+        if result.signal:
+            result.problems.append("QEMU was ended by %s" % result.signal)
+        elif result.exit_code is None and not timed_out:
             result.problems.append("the guest ended without saying how its command did")
         elif result.exit_code is not None and result.exit_code != self.expect_exit:
             result.problems.append("command ended with status %d" % result.exit_code)

@@ -8,7 +8,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lib import arch_compile, arch_guests, guest_vm, matrix_judge, report      # noqa: E402
+from lib import arch_compile, arch_guests, guest_result, guest_vm     # noqa: E402
+from lib import matrix_judge, report                            # noqa: E402
 from lib.guest_expect import Expect                                            # noqa: E402
 from lib.guest_machine import Device, Machine                                  # noqa: E402
 from lib.matrix_plan import Boot, Row                                          # noqa: E402
@@ -83,7 +84,7 @@ class Guests(unittest.TestCase):
         boot = self.boot("arm64-smmuv3")
         boot.rows = [r for r in boot.rows if r.device == "blk-access"]
         found = {"pci": "0000:00:02.0", "group": "DMA", "access": "translated-strict", **row}
-        result = guest_vm.Result("r", exit_code=0, kernel=kernel, output=[
+        result = guest_result.Result("r", exit_code=0, kernel=kernel, output=[
             "vdma-row: dev=virtio0 pci=%(pci)s driver=virtio_blk features=ACCESS_PLATFORM,"
             "VERSION_1 group=%(group)s access=%(access)s %(more)sdata=ok 1 MiB" % {
                 "more": MORE, **found}])
@@ -156,7 +157,7 @@ class LeftOut(unittest.TestCase):
         machine = Machine("none", [Device("rng", "a"), Device("rng", "b")])
         rows = [Row(d, "", "", Expect("-", "physical")) for d in "ab"]
         boot = Boot("x", "stock", machine, rows=rows)
-        verdicts = matrix_judge.judge([boot], {"x": guest_vm.Result("x", exit_code=0)},
+        verdicts = matrix_judge.judge([boot], {"x": guest_result.Result("x", exit_code=0)},
                                       {"x/b": "no such thing"})
         self.assertEqual([v.word for v in verdicts], ["FAIL", "SKIP"])
 

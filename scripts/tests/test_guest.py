@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import select
+import subprocess
 import sys
 import tempfile
 import threading
@@ -17,10 +18,55 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import selftest                                                  # noqa: E402
-from lib import guest_backends, guest_expect, guest_log, guest_vm, report     # noqa: E402
+from lib import guest_backends, guest_expect, guest_log, guest_result, guest_vm    # noqa: E402
+from lib import report                                           # noqa: E402
 from lib.guest_expect import Expect                              # noqa: E402
 from lib.guest_log import parse_ktap                             # noqa: E402
 from lib.guest_vm import Device, Machine                         # noqa: E402
+
+
+class Lost(unittest.TestCase):
+    """What QEMU lost by a race of its own gets another chance, nothing else does."""
+
+    SCAN = ["[    0.55] PCI host bridge to bus 0000:00",
+            "[    0.55] pci 0000:00:02.0: [1af4:1042] type 00 class 0x010000"]
+
+    def lost(self, **of):
+        return guest_result.lost_by_qemu(guest_result.Result("boot", **of))
+
+    def test_assertion_of_the_msix_table(self):
+        said = ["QEMU: qemu: ../hw/pci/msix.c:226: msix_table_mmio_write: Assertion `x' failed."]
+        self.assertTrue(self.lost(problems=said))
+        self.assertFalse(self.lost(problems=said, output=["vdma: boot 6.12"]))
+        self.assertFalse(self.lost(problems=[said[0].replace("msix_table", "other")]))
+
+    def test_bad_address_while_devices_are_looked_for(self):
+        self.assertTrue(self.lost(signal="SIGSEGV", kernel=self.SCAN))
+        self.assertFalse(self.lost(signal="SIGABRT", kernel=self.SCAN))
+        self.assertFalse(self.lost(signal="", kernel=self.SCAN))
+        self.assertFalse(self.lost(signal="SIGSEGV", kernel=[]))
+        self.assertFalse(self.lost(signal="SIGSEGV", kernel=self.SCAN, output=["vdma: boot 6"]))
+
+    def test_not_where_a_driver_may_have_given_it(self):
+        ended = "[    0.88] PCI: CLS 0 bytes, default 64"
+        self.assertFalse(self.lost(signal="SIGSEGV", kernel=[*self.SCAN, ended]))
+
+    def test_it_boots_once_more_and_no_more(self):
+        lost = guest_result.Result("x", signal="SIGSEGV", kernel=self.SCAN,
+                                   problems=["QEMU was ended by SIGSEGV"])
+        whole = guest_result.Result("x", exit_code=0)
+        for results, seen in (([whole], whole), ([lost, whole], whole), ([lost, lost], lost)):
+            guest = guest_vm.Guest("x", "k", "i", Machine("none", []))
+            with mock.patch.object(guest, "_boot", side_effect=list(results)) as boot:
+                self.assertIs(guest.boot(), seen)
+            self.assertEqual(boot.call_count, len(results))
+
+    def test_the_signal_is_seen_through_timeout(self):
+        for prefix in ([], ["timeout", "5"]):
+            for end, name in (("kill -SEGV $$", "SIGSEGV"), ("kill -ABRT $$", "SIGABRT"),
+                              ("kill -TERM $$", ""), ("exit 1", ""), ("exit 0", "")):
+                status = subprocess.call([*prefix, "sh", "-c", end], stderr=subprocess.DEVNULL)
+                self.assertEqual(guest_result.fatal_signal(status), name)
 
 
 class Ktap(unittest.TestCase):

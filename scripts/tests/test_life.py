@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import life                                                      # noqa: E402
-from lib import guest_vm, life_guest, life_plan, report          # noqa: E402
+from lib import guest_result, guest_vm, life_guest, life_plan, report        # noqa: E402
 
 GUEST = os.path.join(os.path.dirname(life.__file__), "guest", "life")
 ROW = ("vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_blk"
@@ -126,7 +126,7 @@ class Verdict(unittest.TestCase):
             plan=plan, hot={}, refused=refused or {}, pci=lambda device: device.pci(),
             machine=types.SimpleNamespace(devices=[disk]),
             kernel_lines=lambda: life_guest.unexpected_lines(kernel))
-        result = guest_vm.Result("x", output=list(output), problems=list(problems))
+        result = guest_result.Result("x", output=list(output), problems=list(problems))
         return {name: row[0] for name, row in life.judge(guest, result, "ours").items()}
 
     GOOD = ["life: ok stall fine", "life: ok migrate fine", ROW % "identity"]

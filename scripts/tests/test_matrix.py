@@ -15,8 +15,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 import matrix                                                           # noqa: E402
-from lib import (guest_log, guest_machine, guest_vm, matrix_beside,     # noqa: E402
-                 matrix_expect, matrix_judge, matrix_plan, matrix_report, matrix_trace, report)
+from lib import (guest_log, guest_machine, guest_result, guest_vm,       # noqa: E402
+                 matrix_beside, matrix_expect, matrix_judge, matrix_plan, matrix_report,
+                 matrix_trace, report)
 from lib.guest_expect import Expect                                     # noqa: E402
 from lib.guest_machine import Device, Machine                           # noqa: E402
 
@@ -195,7 +196,7 @@ def made(seen, **words):
                             "iommu=on", [matrix_plan.Row(
                                 "a", "x", "on", Expect("DMA-FQ", "translated-lazy"), True)],
                             **words)
-    result = guest_vm.Result("b", output=[
+    result = guest_result.Result("b", output=[
         "vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_blk "
         "features=ACCESS_PLATFORM,VERSION_1 group=DMA-FQ access=translated-lazy "
         "irq=msi rings=req.0:256:9:8 data=ok 1"],
