@@ -217,7 +217,7 @@ fuzz() {
 	find_tree
 	prepare_corpus
 	build_covered fuzz
-	echo "unit: fuzzing for $seconds s, $jobs at once, log in $out/fuzz.log"
+	echo "unit: fuzzing for $seconds s, $jobs at once, logs in $out/fuzz-*.log"
 
 	# Every job explores on its own and leaves its finds in the corpus.
 	pids=
