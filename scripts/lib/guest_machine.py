@@ -252,10 +252,11 @@ class Machine:
     with modern ones; or virt (arm64) or s390.
     icount: an instruction takes a nanosecond of the guest's time, whatever the host
     does.
-    one_thread: the vCPUs take turns where they are emulated.  QEMU (7.2 and 10.0) may
-    lose what one of them writes to a device while another, or QEMU's monitor, switches
-    a BAR on or off, as VFIO does: a queue that nobody notifies stands still forever,
-    under the stock kernel without an IOMMU too."""
+    one_thread: the vCPUs take turns where they are emulated.  While one of them, or
+    QEMU's monitor, switches a BAR on or off, as VFIO and hot plug do, QEMU (7.2 and
+    10.0) may lose what another writes to a device: a queue that nobody notifies
+    stands still forever; or look it up in the wrong memory map and end.  Both are
+    there under the stock kernel without an IOMMU too."""
     iommu: str = "intel"
     devices: list = field(default_factory=list)
     default_bus_bypass: bool = False

@@ -46,7 +46,7 @@ def machine_of(boot):
                                   options="rerror=%s,werror=%s" % (action, action)))
     if "vhost" in needs:
         devices.append(Device("vhost-user-blk", "vhost"))
-    return Machine(boot.iommu, devices, memory="512M")
+    return Machine(boot.iommu, devices, memory="512M", one_thread=bool(hot_devices(boot)))
 
 
 def hot_devices(boot):

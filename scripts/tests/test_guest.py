@@ -34,11 +34,14 @@ class Lost(unittest.TestCase):
     def lost(self, **of):
         return guest_result.lost_by_qemu(guest_result.Result("boot", **of))
 
-    def test_assertion_of_the_msix_table(self):
-        said = ["QEMU: qemu: ../hw/pci/msix.c:226: msix_table_mmio_write: Assertion `x' failed."]
-        self.assertTrue(self.lost(problems=said))
-        self.assertFalse(self.lost(problems=said, output=["vdma: boot 6.12"]))
-        self.assertFalse(self.lost(problems=[said[0].replace("msix_table", "other")]))
+    def test_assertions_of_the_memory_map(self):
+        for said in ("../hw/pci/msix.c:226: msix_table_mmio_write: Assertion `x' failed.",
+                     "system/physmem.c:2671: iotlb_to_section: Assertion "
+                     "`section_index < d->map.sections_nb' failed."):
+            problems = ["QEMU was ended by SIGABRT", "QEMU: qemu: " + said]
+            self.assertTrue(self.lost(problems=problems))
+            self.assertFalse(self.lost(problems=problems, output=["vdma: boot 6.12"]))
+        self.assertFalse(self.lost(problems=["QEMU: qemu: x.c:1: other: Assertion `x' failed."]))
 
     def test_bad_address_while_devices_are_looked_for(self):
         self.assertTrue(self.lost(signal="SIGSEGV", kernel=self.SCAN))

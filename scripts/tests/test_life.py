@@ -62,6 +62,11 @@ class Plan(unittest.TestCase):
             for name in boot.scenarios:
                 self.assertLessEqual(set(life_plan.SCENARIOS[name].devices), there, boot.name)
 
+    def test_where_devices_are_plugged_vcpus_take_turns(self):
+        for boot in life_plan.BOOTS + life_plan.soak(1):
+            plugs = any(name.startswith(("plug-", "soak")) for name in boot.scenarios)
+            self.assertEqual(life_guest.machine_of(boot).one_thread, plugs, boot.name)
+
     def test_without_access_platform_a_device_is_physical(self):
         boot = life_plan.Boot("x", "intel", "strict", ())
         self.assertEqual((boot.expect(True).access, boot.expect(False).access),
