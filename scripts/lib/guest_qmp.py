@@ -12,7 +12,10 @@ class Qmp:
 
     def __init__(self, sock):
         sock.settimeout(30)
-        self.file = sock.makefile("rw", encoding="utf-8", newline="\n")
+        self.sock = sock
+        # For reading only: a text file forgets what it has read ahead when it is
+        # written to, which may be an event that came together with an answer.
+        self.file = sock.makefile("r", encoding="utf-8", newline="\n")
         self.lock = threading.Lock()
         self.events = []
         self.ready = False
@@ -33,8 +36,7 @@ class Qmp:
                 raise report.Failure("QMP: %s" % error) from None
 
     def _exchange(self, command):
-        self.file.write(json.dumps(command) + "\n")
-        self.file.flush()
+        self.sock.sendall((json.dumps(command) + "\n").encode())
         while True:
             line = self.file.readline()
             if not line:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import select
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import selftest                                                  # noqa: E402
-from lib import guest_backends, guest_expect, guest_log, guest_result, guest_vm    # noqa: E402
-from lib import report                                           # noqa: E402
+from lib import guest_backends, guest_expect, guest_log, guest_qmp    # noqa: E402
+from lib import guest_result, guest_vm, report                   # noqa: E402
 from lib.guest_expect import Expect                              # noqa: E402
 from lib.guest_log import parse_ktap                             # noqa: E402
 from lib.guest_vm import Device, Machine                         # noqa: E402
@@ -70,6 +71,37 @@ class Lost(unittest.TestCase):
                               ("kill -TERM $$", ""), ("exit 1", ""), ("exit 0", "")):
                 status = subprocess.call([*prefix, "sh", "-c", end], stderr=subprocess.DEVNULL)
                 self.assertEqual(guest_result.fatal_signal(status), name)
+
+
+class Qmp(unittest.TestCase):
+    """The control socket, with a QEMU that says what it is told to."""
+
+    def qmp(self, *answers):
+        """A Qmp whose peer greets, and sends the next answer for each line it gets."""
+        ours, peer = socket.socketpair()
+        ours.settimeout(10)
+
+        def serve():
+            peer.sendall(b'{"QMP": {}}\n')
+            with peer, peer.makefile("rb") as lines:
+                for answer in (['{"return": {}}'], *answers):
+                    lines.readline()
+                    peer.sendall("".join(line + "\n" for line in answer).encode())
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+        return guest_qmp.Qmp(ours)
+
+    def test_an_event_that_comes_with_an_answer_is_not_lost(self):
+        before, after = '{"event": "STOP"}', '{"event": "SUSPEND"}'
+        qmp = self.qmp([before, '{"return": 1}', after], ['{"return": 2}'])
+        self.assertEqual([qmp.command("query-status"), qmp.command("query-status")], [1, 2])
+        self.assertEqual([event["event"] for event in qmp.events], ["STOP", "SUSPEND"])
+
+    def test_an_error_is_a_failure(self):
+        qmp = self.qmp(['{"error": {"class": "GenericError", "desc": "no such device"}}'])
+        with self.assertRaisesRegex(report.Failure, "QMP: no such device"):
+            qmp.command("device_del", id="x")
 
 
 class Ktap(unittest.TestCase):
