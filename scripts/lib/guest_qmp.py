@@ -2,6 +2,7 @@
 """QEMU's control socket."""
 
 import json
+import re
 import threading
 
 from . import report
@@ -48,3 +49,15 @@ class Qmp:
                 raise report.Failure("QMP: " + answer["error"].get("desc", line))
             elif "return" in answer:
                 return answer["return"]
+
+    def stuck(self):
+        """Of a guest that does not go on, in one line: what QEMU says of it and where its
+        CPUs are; and all their registers."""
+        try:
+            status = self.command("query-status")["status"]
+            registers = self.command("human-monitor-command",
+                                     **{"command-line": "info registers -a"})
+        except report.Failure as error:
+            return str(error), ""
+        where = re.findall(r"\b(?:[RE]IP|PC) *= *([0-9a-f]+)", registers)
+        return "QEMU: " + " ".join([status, "at", *where] if where else [status]), registers

@@ -188,11 +188,13 @@ class Guest(Backends):
                 sock.close()
         try:
             timed_out = not self._watch(first, second, deadline)
+            if STOP.is_set():
+                result.problems.append("given up, as the run was")
+            elif timed_out:
+                result.problems.append("timed out after %d s (%s), last line: %s"
+                                       % (self.timeout, self._stuck(), self.last))
         finally:
             self._end()
-        if timed_out:
-            result.problems.append("timed out after %d s, last line: %s"
-                                   % (self.timeout, self.last))
         self._judge(timed_out)
 
     def _start(self, more=()):
@@ -208,6 +210,13 @@ class Guest(Backends):
                 stdin=subprocess.DEVNULL, stdout=err, stderr=err,
                 pass_fds=[s.fileno() for s in self.fds if s.fileno() >= 0],
                 start_new_session=True)
+
+    def _stuck(self):
+        """Where a guest is that does not go on; the log gets its registers too."""
+        where, registers = self.qmp.stuck()
+        for line in registers.splitlines():
+            self.log.write("# %s\n" % line.rstrip())
+        return where
 
     def _stderr(self):
         return os.path.join(self.dir, "stderr")

@@ -195,19 +195,25 @@ class LifeGuest(guest_vm.Guest):
         return "reset"
 
     def _wake_up(self, _):
-        """Wake it up once it sleeps."""
-        since = len(self.qmp.events)
+        """Wake it up once it sleeps; a guest that stays asleep is ended."""
+        since, said = len(self.qmp.events), len(self.result.output)
         self.woke = None
 
         def work():
             try:
                 self._wait("SUSPEND", lambda: self._event("SUSPEND", since))
                 time.sleep(0.5)
+                asleep = len(self.result.kernel)
                 self.qmp.command("system_wakeup")
-                self._wait("WAKEUP", lambda: self._event("WAKEUP", since))
+                self._wait("line of the kernel's after system_wakeup",
+                           lambda: len(self.result.kernel) > asleep)
                 self.woke = "yes"
             except report.Failure as error:
                 self.woke = str(error)
+                if len(self.result.output) == said:     # not even that it does not sleep
+                    self.result.problems.append("it does not wake up: %s (%s)"
+                                                % (error, self._stuck()))
+                    self._quit()
         self._in_background(work, ())
         return "when it sleeps"
 

@@ -89,8 +89,10 @@ class Qmp(unittest.TestCase):
                     peer.sendall("".join(line + "\n" for line in answer).encode())
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        self.addCleanup(thread.join)
-        return guest_qmp.Qmp(ours)
+        qmp = guest_qmp.Qmp(ours)
+        for end in (thread.join, ours.close, qmp.file.close):
+            self.addCleanup(end)
+        return qmp
 
     def test_an_event_that_comes_with_an_answer_is_not_lost(self):
         before, after = '{"event": "STOP"}', '{"event": "SUSPEND"}'
@@ -102,6 +104,30 @@ class Qmp(unittest.TestCase):
         qmp = self.qmp(['{"error": {"class": "GenericError", "desc": "no such device"}}'])
         with self.assertRaisesRegex(report.Failure, "QMP: no such device"):
             qmp.command("device_del", id="x")
+
+    def test_a_guest_that_does_not_go_on(self):
+        where, registers = self.qmp(
+            ['{"return": {"status": "running"}}'],
+            ['{"return": "CPU#0\\nRIP=ff12 RFL=2\\nCPU#1\\nEIP=0000fff0 EFL=2"}']).stuck()
+        self.assertEqual(where, "QEMU: running at ff12 0000fff0")
+        self.assertIn("RFL=2", registers)
+
+    def test_a_boot_that_is_timed_out_says_where_it_is(self):
+        guest = guest_vm.Guest("x", "k", "i", Machine("none", []), timeout=1)
+        guest.log, guest.last = io.StringIO(), "[    0.1] begins"
+        guest.qmp = mock.Mock(stuck=lambda: ("QEMU: running at 1", "RIP=1"))
+        with mock.patch.multiple(guest_vm, qemu_version=mock.DEFAULT, trace_events=lambda _: set()), \
+                mock.patch.multiple(guest, command_line=list, _start=mock.DEFAULT,
+                                    _socketpair=lambda: (None, 3), _watch=lambda *_: False,
+                                    _end=mock.DEFAULT, _judge=mock.DEFAULT,
+                                    trace_file=lambda: "trace", movable=True):
+            guest._run()
+        self.assertEqual(guest.result.problems, [
+            "timed out after 1 s (QEMU: running at 1), last line: [    0.1] begins"])
+        self.assertIn("# RIP=1\n", guest.log.getvalue())
+
+    def test_a_guest_whose_qemu_has_gone(self):
+        self.assertEqual(self.qmp([]).stuck(), ("QMP: QEMU has gone", ""))
 
 
 class Ktap(unittest.TestCase):

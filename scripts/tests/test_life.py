@@ -5,11 +5,13 @@
 usage: scripts/tests/test_life.py [unittest arguments]
 """
 
+import io
 import os
 import re
 import sys
 import types
 import unittest
+from unittest import mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -91,6 +93,61 @@ class Qmp(unittest.TestCase):
                                "disable-legacy=on"]),
             {"driver": "virtio-net-pci", "id": "n", "addr": "0x0.0", "packed": True,
              "romfile": "", "disable-legacy": "on"})
+
+
+class Waking(unittest.TestCase):
+    """What becomes of a guest that is to be woken."""
+
+    def guest(self, answers):
+        """A guest whose QEMU does what answers say, functions of it per command."""
+        with mock.patch.object(guest_vm, "kernel_image"), mock.patch.object(guest_vm, "initramfs"):
+            guest = life_guest.LifeGuest(life_plan.chosen("suspend/power")[0], "ours", None)
+        asked = []
+
+        def command(name, **_):
+            asked.append(name)
+            return answers.get(name, lambda guest: None)(guest)
+        guest.qmp = types.SimpleNamespace(
+            events=[], command=command, stuck=lambda: ("QEMU: suspended", "RIP=1\n"))
+        guest.log = io.StringIO()
+        return guest, asked
+
+    def woken(self, answers):
+        guest, asked = self.guest(answers)
+        with mock.patch.object(life_guest.LifeGuest._wait, "__defaults__", (0.3,)):
+            guest._wake_up("")
+            try:
+                answer = guest._woken("")
+            except report.Failure as error:
+                answer = str(error)
+            guest.requests[-1].join()
+        return guest, asked, answer
+
+    @staticmethod
+    def sleeps(guest):
+        guest.qmp.events.append({"event": "SUSPEND"})
+
+    def test_one_that_wakes_up(self):
+        guest, asked, answer = self.woken({
+            "query-status": self.sleeps,
+            "system_wakeup": lambda guest: guest.result.kernel.append("[   9.1] ACPI: PM: up")})
+        self.assertEqual((answer, guest.result.problems), ("yes", []))
+        self.assertNotIn("quit", asked)
+
+    def test_one_that_does_not_is_ended(self):
+        for answers, missing in (({}, "SUSPEND"), ({"query-status": self.sleeps},
+                                                   "line of the kernel's after system_wakeup")):
+            guest, asked, _ = self.woken(answers)
+            self.assertEqual(guest.result.problems, [
+                "it does not wake up: QEMU: no %s (QEMU: suspended)" % missing])
+            self.assertIn("RIP=1", guest.log.getvalue())
+            self.assertEqual(asked[-1], "quit")
+
+    def test_one_that_says_itself_that_it_does_not_sleep_goes_on(self):
+        guest, asked, answer = self.woken({"query-status": lambda guest: guest.result.output.append(
+            "life: FAIL suspend the guest does not suspend")})
+        self.assertEqual((answer, guest.result.problems), ("QEMU: no SUSPEND", []))
+        self.assertNotIn("quit", asked)
 
 
 class Reading(unittest.TestCase):
