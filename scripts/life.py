@@ -48,11 +48,16 @@ def device_problems(guest, result, kernel):
     if kernel == "stock":
         return []
     found = {row.pci: row for row in result.rows()}
-    problems = []
+    wrong = []
     for device in [*guest.machine.devices, *guest.hot.values()]:
-        problems += guest_expect.compare(device, guest.plan.expect(device.access),
-                                         found.get(guest.pci(device)))
-    return problems
+        wrong += guest_expect.compare(device, guest.plan.expect(device.access),
+                                      found.get(guest.pci(device)))
+    return wrong
+
+
+def problems(guest, result):
+    """Problems of a boot, without the command's status where QEMU refused a scenario."""
+    return [p for p in result.problems if not (guest.refused and p.startswith("command ended"))]
 
 
 def judge(guest, result, kernel):
@@ -69,8 +74,7 @@ def judge(guest, result, kernel):
         rows[name] = ("PASS" if verdict == "ok" else verdict, text)
     # What cannot be laid to one scenario is laid to those that seem to have passed.
     if all(row[0] != "FAIL" for row in rows.values()):
-        wrong = device_problems(guest, result, kernel) + [
-            p for p in result.problems if not (guest.refused and p.startswith("command ended"))]
+        wrong = device_problems(guest, result, kernel) + problems(guest, result)
         if wrong:
             rows = {name: row if row[0] == "SKIP" else ("FAIL", "boot: " + wrong[0])
                     for name, row in rows.items()}
@@ -125,7 +129,7 @@ def main():
         if value["verdict"] != "PASS":
             report.say("%(verdict)s %(row)s: %(text)s" % value)
     for name, result in results.items():
-        for problem in result.problems:
+        for problem in problems(guests[name], result):
             report.say("boot %s: %s (log: %s)" % (name, problem, result.log))
     seconds = time.monotonic() - started
     name = "soak" if plan[0].scenarios == ("soak",) else "life"

@@ -223,6 +223,12 @@ class Verdict(unittest.TestCase):
             problems=["IOMMU fault: x"], refused={"migrate": "blocked"}),
                          {"stall": "FAIL", "migrate": "SKIP"})
 
+    def test_a_refusal_explains_the_status_and_nothing_else(self):
+        result = guest_result.Result("x", problems=["command ended with status 1", "x"])
+        for refused, left in (({}, result.problems), ({"migrate": "blocked"}, ["x"])):
+            guest = types.SimpleNamespace(refused=refused)
+            self.assertEqual(life.problems(guest, result), left)
+
 
 if __name__ == "__main__":
     unittest.main()
