@@ -29,7 +29,7 @@ read_counters()
 		{
 			read -r _header
 			read -r _index _name _layout _size _used _rest
-		} <"$TABLE" 2>/dev/null
+		} 2>/dev/null <"$TABLE"
 		[ -n "$_rest" ] || continue
 		reads=$((reads + 1))
 		case $_size in
