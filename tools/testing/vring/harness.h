@@ -103,6 +103,12 @@ struct dma_stats dma_stats(const struct device *dev);
 void dma_reset(void);
 
 /*
+ * The architecture has mapping operations of its own from now on: they translate
+ * for every device that was not given others.
+ */
+void dma_arch_has_ops(void);
+
+/*
  * Every mapping has to be undone, as with CONFIG_DMA_API_DEBUG.  Else it need
  * not be where that would do nothing, and the model forgets such a mapping when
  * its memory is mapped again.

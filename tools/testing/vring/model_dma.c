@@ -11,6 +11,9 @@
  *
  * A device behind a bounce buffer, or one that does not see the CPU's caches,
  * has a copy of each buffer: only mapping, syncing and unmapping pass it on.
+ *
+ * A device that was given mapping operations is served by them, and they have to
+ * say what the record says: physical addresses, inside of the device's mask.
  */
 #include "harness.h"
 
@@ -52,6 +55,8 @@ static struct {
 
 bool dma_untracked_physical;
 bool dma_accounted;
+
+const struct dma_map_ops *shim_arch_ops;
 
 /* ---- addresses ---- */
 
@@ -251,7 +256,16 @@ void dma_reset(void)
 	phys_base = 1ULL << CHUNK_SHIFT;
 	next_iova = IOVA_TOP;
 	dma_accounted = false;
+	shim_arch_ops = NULL;
 	memset(counted, 0, sizeof(counted));
+}
+
+/* What they do is below: an address of its own for every mapping. */
+void dma_arch_has_ops(void)
+{
+	static const struct dma_map_ops translating;
+
+	shim_arch_ops = &translating;
 }
 
 void dma_check_clean(void)
@@ -269,10 +283,15 @@ void dma_check_clean(void)
 
 /* ---- mapping ---- */
 
+static bool translates(const struct device *dev)
+{
+	return dev->shim_mode == SHIM_DMA_TRANSLATED || (shim_arch_ops && !dev->dma_ops);
+}
+
 /* Whether a new mapping goes through swiotlb: every one does, or this one, or none. */
 static bool bounces(struct device *dev)
 {
-	if (dev->shim_mode == SHIM_DMA_TRANSLATED)
+	if (translates(dev))
 		return false;
 	if (dev->shim_mode != SHIM_DMA_BOUNCED &&
 	    (!dev->shim_bounce_in || --dev->shim_bounce_in))
@@ -286,7 +305,7 @@ static dma_addr_t address(struct device *dev, const void *cpu, size_t size, u64 
 {
 	dma_addr_t addr;
 
-	if (dev->shim_mode == SHIM_DMA_TRANSLATED) {
+	if (translates(dev)) {
 		unsigned long off = offset_in_page(cpu);
 
 		/* One page stays unmapped between any two mappings. */
@@ -297,6 +316,13 @@ static dma_addr_t address(struct device *dev, const void *cpu, size_t size, u64 
 	if (addr + size - 1 > mask)
 		return DMA_MAPPING_ERROR;
 	return addr;
+}
+
+static void same_address(const struct device *dev, dma_addr_t by_ops, dma_addr_t addr)
+{
+	if (by_ops != addr)
+		fail("the operations of device %s say %#llx, it is %#llx", dev_name(dev), by_ops,
+		     addr);
 }
 
 /* Record @m, of which @addr and what depends on the device are filled in. */
@@ -329,6 +355,10 @@ static dma_addr_t map(struct mapping m)
 			memcpy(m.seen, m.cpu, m.size);
 	}
 	m.addr = address(dev, bounce ? m.seen : m.cpu, m.size, *dev->dma_mask);
+	if (dev->dma_ops && m.kind == KIND_PAGE)
+		same_address(dev, dev->dma_ops->map_page(dev, virt_to_page(m.cpu),
+							 offset_in_page(m.cpu), m.size,
+							 m.dir, 0), m.addr);
 	if (m.addr == DMA_MAPPING_ERROR) {
 		if (m.seen != m.cpu)
 			free(m.seen);
@@ -336,7 +366,7 @@ static dma_addr_t map(struct mapping m)
 	}
 	m.cell = m.kind == KIND_PAGE && m.size == PAGE_SIZE && kernel_is_page(m.cpu);
 	m.optional = m.kind != KIND_COHERENT && !m.cell && !dma_dev_need_sync(dev) &&
-		     dev->shim_mode != SHIM_DMA_TRANSLATED;
+		     !get_dma_ops(dev) && !translates(dev);
 	forget_optional(&m);
 	record(m);
 	return m.addr;
@@ -380,6 +410,8 @@ void dma_unmap_page_attrs(struct device *dev, dma_addr_t addr, size_t size,
 	if (!dev)
 		fail("an unmap without a device");
 	unmap(dev, addr, size, dir, attrs, KIND_PAGE);
+	if (dev->dma_ops)
+		dev->dma_ops->unmap_page(dev, addr, size, dir, attrs);
 }
 
 int dma_mapping_error(struct device *dev, dma_addr_t addr)
@@ -417,14 +449,13 @@ static void forget_sg(const struct device *dev, const struct scatterlist *sgl)
 unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int nents,
 			      enum dma_data_direction dir, unsigned long attrs)
 {
-	bool translated = dev->shim_mode == SHIM_DMA_TRANSLATED;
+	bool translated = translates(dev);
 	struct scatterlist *sg, *out = sgl;
 	u32 limit = dma_get_max_seg_size(dev), len = 0;
 	dma_addr_t iova, end = 0;
 	size_t total = 0, k;
-	int i, n = 0;
+	int i, n = 0, by_ops = 0;
 
-	(void)attrs;
 	if (nents <= 0)
 		fail("a scatterlist of %d entries", nents);
 	for (k = used; k--; ) {
@@ -441,6 +472,8 @@ unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int n
 		total += PAGE_ALIGN(offset_in_page(sg_virt(sg)) + sg->length);
 	next_iova -= total + PAGE_SIZE;
 	iova = next_iova;
+	if (dev->dma_ops)
+		by_ops = dev->dma_ops->map_sg(dev, sgl, nents, dir, attrs);
 
 	for_each_sg(sgl, sg, nents, i) {
 		size_t span = PAGE_ALIGN(offset_in_page(sg_virt(sg)) + sg->length);
@@ -456,8 +489,13 @@ unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int n
 		if (translated)
 			next_iova = keep;
 		if (addr == DMA_MAPPING_ERROR) {
+			check(!dev->dma_ops || by_ops == -EIO);
 			forget_sg(dev, sgl);
 			return 0;
+		}
+		if (dev->dma_ops) {
+			same_address(dev, sg->dma_address, addr);
+			check_eq(sg->dma_length, sg->length);
 		}
 		iova += span;
 		/* Unsigned: the kernel, too, joins to what is beyond the limit. */
@@ -472,6 +510,7 @@ unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int n
 		out->dma_length = len;
 		end = addr + sg->length;
 	}
+	check(!dev->dma_ops || by_ops == n);
 	return n;
 }
 
@@ -505,6 +544,17 @@ void dma_unmap_sg_attrs(struct device *dev, struct scatterlist *sgl, int nents,
 	for (n = used; n--; )
 		if (is_of_sg(table[n], dev, sgl))
 			unmap(dev, table[n]->addr, table[n]->size, dir, attrs, KIND_SG);
+	if (dev->dma_ops)
+		dev->dma_ops->unmap_sg(dev, sgl, nents, dir, attrs);
+}
+
+static void *alloc_zeroed(size_t size)
+{
+	void *p = aligned_alloc(PAGE_SIZE, PAGE_ALIGN(size));
+
+	if (!p)
+		fail("the harness itself is out of memory");
+	return memset(p, 0, PAGE_ALIGN(size));
 }
 
 void *dma_alloc_attrs(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp,
@@ -515,22 +565,26 @@ void *dma_alloc_attrs(struct device *dev, size_t size, dma_addr_t *handle, gfp_t
 		.error_checked = true,
 	};
 
-	(void)attrs;
 	if (!dev)
 		fail("a coherent allocation without a device");
 	if (gfpflags_allow_blocking(gfp))
 		shim_might_sleep(__FILE__, __LINE__);
 	if (WARN_ON(!dev->coherent_dma_mask))
 		return NULL;
-	if (kernel_fail_now())
+	/* What operations allocate fails by itself. */
+	if (!dev->dma_ops && kernel_fail_now())
 		return NULL;
-	m.cpu = aligned_alloc(PAGE_SIZE, PAGE_ALIGN(size));
+	m.cpu = dev->dma_ops ? dev->dma_ops->alloc(dev, size, handle, gfp, attrs) :
+			       alloc_zeroed(size);
 	if (!m.cpu)
-		fail("the harness itself is out of memory");
-	memset(m.cpu, 0, PAGE_ALIGN(size));
+		return NULL;
 	m.seen = m.cpu;
 	m.addr = address(dev, m.cpu, size, dev->coherent_dma_mask);
-	if (m.addr == DMA_MAPPING_ERROR) {
+	if (dev->dma_ops) {
+		same_address(dev, *handle, m.addr);
+		if (m.cpu[0] || memcmp(m.cpu, m.cpu + 1, size - 1))
+			fail("coherent memory of device %s is not zeroed", dev_name(dev));
+	} else if (m.addr == DMA_MAPPING_ERROR) {
 		free(m.cpu);
 		return NULL;
 	}
@@ -545,7 +599,6 @@ void dma_free_attrs(struct device *dev, size_t size, void *cpu, dma_addr_t handl
 {
 	struct mapping *m;
 
-	(void)attrs;
 	if (!cpu)
 		return;
 	m = find_start(dev, handle, KIND_COHERENT, DMA_NONE);
@@ -556,7 +609,10 @@ void dma_free_attrs(struct device *dev, size_t size, void *cpu, dma_addr_t handl
 		fail("freeing %zu coherent bytes at %p, it is %zu at %p", size, cpu, m->size,
 		     m->cpu);
 	forget(m);
-	free(cpu);
+	if (dev->dma_ops)
+		dev->dma_ops->free(dev, size, cpu, handle, attrs);
+	else
+		free(cpu);
 }
 
 /* The newest mapping of @dev that @addr is in. */

@@ -20,6 +20,8 @@ enum access {
 	DIRECT_ACCOUNTED,	/* DIRECT, with CONFIG_DMA_API_DEBUG */
 	PHYSICAL_ACCOUNTED,	/* PHYSICAL, with CONFIG_DMA_API_DEBUG */
 	TRANSLATED_NONCOHERENT,	/* TRANSLATED, the device does not see caches */
+	TRANSLATED_OPS,		/* ACCESS_PLATFORM, by operations of the architecture */
+	PHYSICAL_OPS,		/* no ACCESS_PLATFORM, whatever these do */
 	ACCESS_KINDS,
 };
 
@@ -109,6 +111,6 @@ void test_device(struct run *t, u64 features);
 
 extern const struct test add_tests[], event_tests[], create_tests[], dma_tests[],
 	segs_tests[], cell_tests[], order_tests[], reset_tests[], length_tests[], show_tests[],
-	failure_tests[];
+	failure_tests[], ops_tests[];
 
 #endif

@@ -15,6 +15,8 @@ static const char * const word[] = {
 	[DIRECT_ACCOUNTED] = "direct",
 	[PHYSICAL_ACCOUNTED] = "physical",
 	[TRANSLATED_NONCOHERENT] = "translated-strict",
+	[TRANSLATED_OPS] = "direct",
+	[PHYSICAL_OPS] = "physical",
 };
 
 static struct device_driver driver;

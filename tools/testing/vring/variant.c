@@ -5,7 +5,8 @@
 static const char * const access_name[ACCESS_KINDS] = {
 	"translated", "physical", "direct", "identity", "bounced", "physical bounced",
 	"translated, bounce_max=0", "direct, accounted", "physical, accounted",
-	"translated, not coherent",
+	"translated, not coherent", "translated by the architecture",
+	"physical, not by the architecture",
 };
 
 bool test_translated(const struct run *t)
@@ -39,7 +40,7 @@ unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len)
 bool test_physical(const struct run *t)
 {
 	return t->access == PHYSICAL || t->access == PHYSICAL_BOUNCED ||
-	       t->access == PHYSICAL_ACCOUNTED;
+	       t->access == PHYSICAL_ACCOUNTED || t->access == PHYSICAL_OPS;
 }
 
 void test_bounce_max(const char *value)
@@ -77,9 +78,14 @@ void test_device(struct run *t, u64 features)
 		[DIRECT_ACCOUNTED] = SHIM_DMA_DIRECT,
 		[PHYSICAL_ACCOUNTED] = SHIM_DMA_TRANSLATED,
 		[TRANSLATED_NONCOHERENT] = SHIM_DMA_TRANSLATED,
+		/* No IOMMU that the kernel knows of. */
+		[TRANSLATED_OPS] = SHIM_DMA_DIRECT,
+		[PHYSICAL_OPS] = SHIM_DMA_DIRECT,
 	};
 
 	dma_accounted = t->access == DIRECT_ACCOUNTED || t->access == PHYSICAL_ACCOUNTED;
+	if (t->access == TRANSLATED_OPS || t->access == PHYSICAL_OPS)
+		dma_arch_has_ops();
 	test_bounce_max(t->access == TRANSLATED_MAPPED ? "0" : "4096");
 	dev_init(&t->dev, features, mode[t->access]);
 	t->dev.parent.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;

@@ -75,6 +75,7 @@
 #define IS_REACHABLE(option)	IS_ENABLED(option)
 #define IS_BUILTIN(option)	IS_ENABLED(option)
 #define CONFIG_HAS_DMA		1
+#define CONFIG_ARCH_HAS_DMA_OPS	1
 #define CONFIG_VIRTIO_DEBUG	1
 #define asmlinkage
 #define DEFINE_STATIC_KEY_FALSE(name)	bool name
@@ -649,7 +650,7 @@ enum shim_dma {
 struct bus_type { const char *name; };
 struct device_driver { const char *name; };
 struct kobject { const char *name; };
-struct dma_map_ops { int unused; };
+struct dma_map_ops;
 struct device_dma_parameters {
 	unsigned int max_segment_size;
 	unsigned int min_align_mask;
@@ -697,7 +698,7 @@ struct device {
 #define dev_is_dma_coherent(d)	(!(d)->shim_noncoherent)
 #define get_device(d)		(d)
 #define put_device(d)		((void)(d))
-#define get_dma_ops(d)		((d)->dma_ops)
+#define get_dma_ops(d)		((d)->dma_ops ? (d)->dma_ops : shim_arch_ops)
 #define set_dma_ops(d, o)	((d)->dma_ops = (o))
 #define use_dma_iommu(d)	((d)->dma_iommu)
 #define device_iommu_mapped(d) \
@@ -754,6 +755,24 @@ extern bool shim_xen_domain;
 #define kmsan_unpoison_memory(p, s)	((void)(p))
 
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
+
+/* An architecture's own, for every device; NULL as on most. */
+extern const struct dma_map_ops *shim_arch_ops;
+
+struct dma_map_ops {
+	void *(*alloc)(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp,
+		       unsigned long attrs);
+	void (*free)(struct device *dev, size_t size, void *cpu, dma_addr_t handle,
+		     unsigned long attrs);
+	dma_addr_t (*map_page)(struct device *dev, struct page *page, unsigned long offset,
+			       size_t size, enum dma_data_direction dir, unsigned long attrs);
+	void (*unmap_page)(struct device *dev, dma_addr_t addr, size_t size,
+			   enum dma_data_direction dir, unsigned long attrs);
+	int (*map_sg)(struct device *dev, struct scatterlist *sg, int nents,
+		      enum dma_data_direction dir, unsigned long attrs);
+	void (*unmap_sg)(struct device *dev, struct scatterlist *sg, int nents,
+			 enum dma_data_direction dir, unsigned long attrs);
+};
 
 #define DMA_BIT_MASK(n)			(~0ULL >> (64 - (n)))
 #define DMA_MAPPING_ERROR		(~(dma_addr_t)0)
