@@ -115,6 +115,8 @@ void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int lin
 
 	if (gfpflags_allow_blocking(gfp))
 		shim_might_sleep(file, line);
+	if (gfp & __GFP_HIGHMEM)
+		fail("%s:%d: memory without an address is asked for", file, line);
 	if (size == SIZE_MAX || size > (64UL << 20))
 		return NULL;
 	if (!(gfp & __GFP_NOFAIL) && (k.out_of_memory || kernel_fail_now()))
@@ -148,6 +150,8 @@ struct page *shim_alloc_page(gfp_t gfp)
 
 	if (gfpflags_allow_blocking(gfp))
 		shim_might_sleep(__FILE__, __LINE__);
+	if (gfp & __GFP_HIGHMEM)
+		fail("a page without an address is asked for");
 	if (k.out_of_memory || kernel_fail_now())
 		return NULL;
 	if (k.pages == k.page_room) {

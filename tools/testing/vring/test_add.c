@@ -357,6 +357,24 @@ static void detach_returns_all(struct run *t)
 	check(!virtqueue_detach_unused_buf(t->q->vq));
 }
 
+/* The packed ring has no count of what is available: it has to be reset. */
+static void detached_is_withdrawn(struct run *t)
+{
+	unsigned int i;
+
+	test_queue(t);
+	for (i = 0; i < 3; i++)
+		drv_submit(&t->drv, 1, 1, 10);
+	check_eq(drv_dev_serve(&t->drv, 3), 3);
+	check_eq(drv_reap(&t->drv), 3);
+	for (i = 0; i < 4; i++)
+		drv_submit(&t->drv, 1, 1, 10);
+	check_eq(dev_get16(t->q, t->q->avail + 2), 7);
+	check_eq(drv_detach_all(&t->drv), 4);
+	check_eq(dev_get16(t->q, t->q->avail + 2), 3);
+	drv_check_works(&t->drv);
+}
+
 static void broken_refuses(struct run *t)
 {
 	struct drv_req *r;
@@ -572,6 +590,8 @@ const struct test add_tests[] = {
 	{ "a context comes back with its buffer", contexts, AXIS_ALL },
 	{ "a queue with contexts uses no indirect tables", contexts_exclude_indirect, 0 },
 	{ "detach_unused_buf returns every buffer and unmaps it", detach_returns_all, AXIS_ALL },
+	{ "a request that is detached is not available any more", detached_is_withdrawn,
+	  AXIS_EVENT | ONLY_SPLIT },
 	{ "a broken queue refuses until it is unbroken", broken_refuses, AXIS_ALL },
 	{ "a broken queue gives its buffers back", broken_gives_back_what_it_has, AXIS_ALL },
 	{ "one buffer may be in two requests", same_buffer_twice, AXIS_ACCESS },

@@ -67,6 +67,16 @@ static void sleeps_if_allowed(struct run *t)
 	drv_check_works(&t->drv);
 }
 
+static void none_in_high_memory(struct run *t)
+{
+	/* What the ring allocates for a request it writes itself. */
+	test_queue(t);
+	t->drv.gfp = GFP_KERNEL | __GFP_HIGHMEM;
+	drv_submit(&t->drv, 2, 2, 8);
+	drv_submit(&t->drv, 2, 2, 5000);
+	test_serve(t, 2);
+}
+
 static void traced(struct run *t)
 {
 	struct drv_req *r;
@@ -281,6 +291,8 @@ const struct test dma_tests[] = {
 	  AXIS_ALL },
 	{ "nothing sleeps in atomic context", never_sleeps_when_atomic, AXIS_ALL },
 	{ "allocations may sleep if the caller says so", sleeps_if_allowed, AXIS_ACCESS },
+	{ "nothing is allocated in high memory, even if the caller has no objection",
+	  none_in_high_memory, AXIS_ALL },
 	{ "mapping and unmapping of a request is traced once each", traced, AXIS_INDIRECT },
 	{ "premapped buffers keep the driver's addresses and mappings", premapped, AXIS_ALL },
 	{ "a premapped request may have any number of segments", premapped_large, AXIS_ACCESS },

@@ -420,8 +420,44 @@ static void delayed_without_event_index(struct run *t)
 	check(virtqueue_enable_cb_delayed(t->q->vq));
 	check_eq(drv_dev_serve(&t->drv, 1), 1);
 	check(dev_interrupt(t->q));
+	/* One is enough: no later one can be asked for. */
+	check(!virtqueue_enable_cb_delayed(t->q->vq));
 	check_eq(drv_dev_serve(&t->drv, 1), 1);
 	check(!virtqueue_enable_cb_delayed(t->q->vq));
+}
+
+static void enable_as(struct run *t, unsigned int way)
+{
+	if (!way)
+		check(virtqueue_enable_cb(t->q->vq));
+	else if (way == 1)
+		check(virtqueue_enable_cb_delayed(t->q->vq));
+	else
+		virtqueue_enable_cb_prepare(t->q->vq);
+}
+
+static void disabled_after_enabled(struct run *t)
+{
+	unsigned int way;
+
+	/* The interrupt that came before does not stand for the next one. */
+	for (way = 0; way < 3; way++) {
+		test_queue(t);
+		virtqueue_enable_cb(t->q->vq);
+		drv_submit(&t->drv, 1, 1, 4);
+		check_eq(drv_dev_serve(&t->drv, 1), 1);
+		check(dev_interrupt(t->q));
+		check_eq(drv_reap(&t->drv), 1);
+		virtqueue_disable_cb(t->q->vq);
+		enable_as(t, way);
+		virtqueue_disable_cb(t->q->vq);
+		drv_submit(&t->drv, 1, 1, 4);
+		check_eq(drv_dev_serve(&t->drv, 1), 1);
+		check(!dev_interrupt(t->q));
+		check_eq(drv_reap(&t->drv), 1);
+		dev_delete_queue(t->q);
+		t->q = NULL;
+	}
 }
 
 /* ---- nothing is lost ---- */
@@ -626,6 +662,8 @@ const struct test event_tests[] = {
 	{ "delayed callbacks come after three quarters", delayed_until_three_quarters, 0 },
 	{ "delayed callbacks without event index come at once", delayed_without_event_index,
 	  0 },
+	{ "callbacks enabled after an interrupt can be disabled again", disabled_after_enabled,
+	  AXIS_EVENT },
 	{ "no interrupt is lost however device and driver interleave", no_interrupt_is_lost,
 	  AXIS_EVENT },
 	{ "no notification is lost however device and driver interleave",

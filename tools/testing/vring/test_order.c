@@ -178,6 +178,25 @@ static void detached_and_used_again(struct run *t)
 	check_ring_order(t);
 }
 
+/* The packed ring would have to be reset. */
+static void detached_and_gone_on(struct run *t)
+{
+	struct drv_req *r[5];
+	unsigned int i;
+
+	in_order_queue(t, &(struct queue_opts){ 0 });
+	for (i = 0; i < 5; i++)
+		r[i] = drv_submit(&t->drv, 0, 1, 9);
+	serve_batch(t, 3);
+	reap_in_order(t, r, 3);
+	check_eq(drv_detach_all(&t->drv), 2);
+	for (i = 0; i < 5; i++)
+		r[i] = drv_submit(&t->drv, 0, 1, 9);
+	serve_batch(t, 5);
+	reap_in_order(t, r, 5);
+	drv_check_works(&t->drv);
+}
+
 static void with_contexts(struct run *t)
 {
 	struct drv_req *r[8];
@@ -215,6 +234,8 @@ const struct test order_tests[] = {
 	  AXIS_ALL },
 	{ "in order: a reset in the middle of a batch starts anew", detached_and_used_again,
 	  AXIS_INDIRECT },
+	{ "in order: what follows requests that were detached takes their place",
+	  detached_and_gone_on, AXIS_INDIRECT | ONLY_SPLIT },
 	{ "in order: contexts come back with their requests", with_contexts, AXIS_EVENT },
 	{ 0 }
 };

@@ -293,6 +293,23 @@ static void contexts_after_resize(struct run *t)
 	check_eq(drv_reap(&t->drv), 1);
 }
 
+static void disabled_after_reset(struct run *t)
+{
+	drv_recycler = &t->drv;
+	test_queue(t);
+	virtqueue_enable_cb(t->q->vq);
+	drv_submit(&t->drv, 1, 1, 4);
+	check_eq(drv_dev_serve(&t->drv, 1), 1);
+	check(dev_interrupt(t->q));
+	check_eq(virtqueue_reset(t->q->vq, drv_recycle, NULL), 0);
+	/* The ring asks for interrupts again, as a new one does. */
+	virtqueue_disable_cb(t->q->vq);
+	drv_submit(&t->drv, 1, 1, 4);
+	check_eq(drv_dev_serve(&t->drv, 1), 1);
+	check(!dev_interrupt(t->q));
+	check_eq(drv_reap(&t->drv), 1);
+}
+
 const struct test reset_tests[] = {
 	{ "a queue can be resized in use, up and down", resize, AXIS_ALL },
 	{ "a packed queue can get a length that is no power of two", resize_packed_odd,
@@ -311,6 +328,7 @@ const struct test reset_tests[] = {
 	{ "a ring is as new after a reset or resize", ring_is_clean_after_reset, AXIS_EVENT },
 	{ "a queue without callback asks for no interrupts after a reset",
 	  no_callback_after_reset, AXIS_EVENT },
+	{ "callbacks can be disabled after a reset", disabled_after_reset, AXIS_EVENT },
 	{ "a queue with contexts keeps them after a resize", contexts_after_resize, 0 },
 	{ 0 }
 };
