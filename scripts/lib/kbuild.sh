@@ -9,7 +9,7 @@ export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
 cc=${cross:-}gcc
 if command -v ccache >/dev/null; then
-	cc="ccache $cc"
+	cc="$(cd "${BASH_SOURCE[0]%/*}" && pwd)/cached.sh $cc"
 	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"
 	export CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
 	export CCACHE_SLOPPINESS=time_macros
