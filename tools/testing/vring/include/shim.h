@@ -650,7 +650,6 @@ enum shim_dma {
 struct bus_type { const char *name; };
 struct device_driver { const char *name; };
 struct kobject { const char *name; };
-struct dma_map_ops;
 struct device_dma_parameters {
 	unsigned int max_segment_size;
 	unsigned int min_align_mask;
