@@ -35,6 +35,24 @@
 
 #define CELL_BOUNCE_MAX		4096
 
+/* A data cell has room for a table of so many bytes, whatever bounce_max is. */
+#define CELL_DATA_MIN		2048
+
+/* A request of one entry goes into the cell of its kind without a look. */
+static_assert(CELL_SMALL <= CELL_HEADER_SIZE);
+static_assert(CELL_SMALL <= CELL_STATUS_SIZE);
+/* A page is divided into cells without a rest. */
+static_assert(PAGE_SIZE % CELL_TABLE_SIZE == 0);
+static_assert(PAGE_SIZE % CELL_HEADER_SIZE == 0);
+static_assert(PAGE_SIZE % CELL_STATUS_SIZE == 0);
+static_assert(PAGE_SIZE % CELL_BOUNCE_MAX == 0);
+static_assert(PAGE_SIZE % CELL_DATA_MIN == 0);
+/* Two requests do not share a cache line that is written back and invalidated. */
+static_assert(CELL_STATUS_SIZE % ARCH_DMA_MINALIGN == 0);
+static_assert(CELL_DATA_MIN % ARCH_DMA_MINALIGN == 0);
+/* The indexes of a position in a kind of cells have 32 bits. */
+static_assert((u64)VRING_MAX_NUM * CELL_BOUNCE_MAX <= U32_MAX);
+
 static uint bounce_max = CELL_BOUNCE_MAX;
 
 static int bounce_max_set(const char *val, const struct kernel_param *kp)
@@ -93,15 +111,15 @@ static void *cell_get(struct vring_virtqueue *vq, enum vring_cell_kind kind,
 }
 
 /**
- * vring_cell_init_queue - decide how a queue's requests are mapped
- * @vq: the virtqueue, its DMA device chosen
+ * vring_cell_init_queue - decide what of a queue's requests is copied
+ * @vq: the virtqueue
  */
 void vring_cell_init_queue(struct vring_virtqueue *vq)
 {
-	vq->mapping = vring_dma_mapping(vq->dma_dev);
 	vq->bounce_max = READ_ONCE(bounce_max);
 	/* Large tables go there, too. */
-	vq->data_cell = roundup_pow_of_two(max_t(u32, vq->bounce_max, 2048));
+	vq->data_cell = roundup_pow_of_two(max_t(u32, vq->bounce_max,
+						 CELL_DATA_MIN));
 }
 
 /**
@@ -288,6 +306,8 @@ static void xfer_reset(struct vring_xfer *xfer)
 	xfer->copies = xfer->inline_copies;
 	xfer->nout = 0;
 	xfer->nin = 0;
+	xfer->apart[false] = false;
+	xfer->apart[true] = false;
 	xfer->ncopies = 0;
 }
 
@@ -334,15 +354,18 @@ static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 	}
 
 	if (xfer->nout) {
-		err = vring_dma_map_sgs(vq, xfer->sgs, xfer->nout, false);
+		err = vring_dma_map_sgs(vq, xfer->sgs, xfer->nout, false,
+					&xfer->apart[false]);
 		if (unlikely(err))
 			return err;
 	}
 	if (!xfer->nin)
 		return 0;
-	err = vring_dma_map_sgs(vq, xfer->sgs + xfer->nout, xfer->nin, true);
+	err = vring_dma_map_sgs(vq, xfer->sgs + xfer->nout, xfer->nin, true,
+				&xfer->apart[true]);
 	if (unlikely(err) && xfer->nout)
-		vring_dma_unmap_sgs(vq, xfer->sgs, xfer->nout, false, false);
+		vring_dma_unmap_sgs(vq, xfer->sgs, xfer->nout, false,
+				    xfer->apart[false], false);
 	return err;
 }
 
@@ -420,6 +443,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 		return addr;
 	xfer->nout = !in;
 	xfer->nin = in;
+	xfer->apart[in] = true;
 	*undo = VRING_UNDO_XFER;
 	return addr;
 }
@@ -439,8 +463,8 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
  *
  * Context: any that @gfp allows, serialized by the driver.
  * Return: 0; -ENOMEM if something could not be mapped, -EINVAL if the lists have
- * less than @req->num entries: then nothing stays mapped; -EAGAIN if the request
- * has to be mapped with vring_dma_map().
+ * less than @req->num entries: then nothing stays mapped; -EAGAIN if memory is
+ * short and the request has to be mapped with vring_dma_map().
  */
 int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		   struct scatterlist *sgs[], unsigned int out_sgs,
@@ -450,20 +474,21 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	struct vring_seg *seg = vq->scratch;
 	struct cell_plan plan = { .id = req->id };
 	u32 left = req->num, mapped[2] = { }, copies = 0;
+	const u32 max_seg = vring_dma_max_seg(vq);
 	struct vring_cursor cursor[2];
+	bool apart[2] = { };
 	enum vring_cell_kind kind;
 	struct cell_list list;
-	u32 offset, max_seg;
 	unsigned int n;
 	u64 in_len = 0;
+	u32 offset;
 	int err;
 
-	if (unlikely(req->num > VRING_SCRATCH_SEGS))
+	if (unlikely(req->num > vq->scratch_num))
 		return -EAGAIN;
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
 
-	max_seg = vring_dma_max_seg(vq);
 	for (n = 0; n < out_sgs + in_sgs; n++) {
 		bool in = n >= out_sgs;
 
@@ -478,7 +503,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		}
 		/* What the DMA API joins to an entry so long knows no limit. */
 		if (unlikely(list.longest > max_seg))
-			return -EAGAIN;
+			apart[in] = true;
 		mapped[in] += list.entries;
 	}
 	if (WARN_ON_ONCE(left))
@@ -487,16 +512,22 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	err = xfer_init(xfer, mapped[0] + mapped[1], copies, gfp);
 	if (unlikely(err))
 		return -EAGAIN;
-	xfer->nout = mapped[0];
-	xfer->nin = mapped[1];
+	xfer->nout = mapped[false];
+	xfer->nin = mapped[true];
+	xfer->apart[false] = apart[false];
+	xfer->apart[true] = apart[true];
 	if (mapped[0] + mapped[1]) {
 		err = xfer_map(vq, xfer, &plan, sgs, out_sgs, in_sgs, req->num);
 		if (unlikely(err)) {
 			kfree(xfer->mem);
 			return err;
 		}
-		cursor[0] = (struct vring_cursor){ .sg = xfer->sgs };
-		cursor[1] = (struct vring_cursor){ .sg = xfer->sgs + xfer->nout };
+		for (n = 0; n < ARRAY_SIZE(cursor); n++) {
+			cursor[n].sg = xfer->sgs + (n ? xfer->nout : 0);
+			cursor[n].offset = 0;
+			/* A descriptor is then what the driver's entry was. */
+			cursor[n].max = xfer->apart[n] ? U32_MAX : max_seg;
+		}
 	}
 
 	left = req->num;
@@ -547,10 +578,11 @@ void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
 	u32 i;
 
 	if (xfer->nout)
-		vring_dma_unmap_sgs(vq, xfer->sgs, xfer->nout, false, discard);
+		vring_dma_unmap_sgs(vq, xfer->sgs, xfer->nout, false,
+				    xfer->apart[false], discard);
 	if (xfer->nin)
 		vring_dma_unmap_sgs(vq, xfer->sgs + xfer->nout, xfer->nin, true,
-				    discard);
+				    xfer->apart[true], discard);
 	for (i = 0; i < xfer->ncopies && !discard; i++) {
 		copy = &xfer->copies[i];
 		vring_dma_take_cell(vq, copy->addr, copy->len);

@@ -188,6 +188,10 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			return vring_no_space(vq, out_sgs);
 	}
 
+	if (unlikely(total_sg > vq->scratch_num) &&
+	    vq->mapping != VRING_MAP_SEGS)
+		vring_dma_grow_scratch(vq, total_sg, gfp);
+
 	if (vq->mapping == VRING_MAP_ONLY)
 		err = vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
 	else if (vq->mapping == VRING_MAP_CELLS)

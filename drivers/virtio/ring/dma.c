@@ -4,13 +4,11 @@
  * memory is mapped for, and maps rings, requests and indirect tables for it.
  * No other file of the ring calls the DMA API or sees a physical address.
  */
-#include <linux/cache.h>
 #include <linux/device.h>
-#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
-#include <linux/iommu-dma.h>
+#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/swiotlb.h>
@@ -21,125 +19,20 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/virtio_ring.h>
 
-#ifdef CONFIG_ARCH_HAS_DMA_OPS
-/*
- * Where the architecture has mapping operations of its own for every device,
- * a virtio device that takes physical addresses needs some that leave them
- * alone.
- */
-static void *vring_phys_alloc(struct device *dev, size_t size,
-			      dma_addr_t *addr, gfp_t gfp, unsigned long attrs)
-{
-	void *mem = alloc_pages_exact(size, gfp | __GFP_ZERO);
-
-	if (!mem)
-		return NULL;
-	*addr = virt_to_phys(mem);
-	if (*addr + size - 1 > dev->coherent_dma_mask) {
-		free_pages_exact(mem, size);
-		return NULL;
-	}
-	return mem;
-}
-
-static void vring_phys_free(struct device *dev, size_t size, void *mem,
-			    dma_addr_t addr, unsigned long attrs)
-{
-	free_pages_exact(mem, size);
-}
-
-static dma_addr_t vring_phys_map_page(struct device *dev, struct page *page,
-				      unsigned long offset, size_t size,
-				      enum dma_data_direction dir,
-				      unsigned long attrs)
-{
-	dma_addr_t addr = page_to_phys(page) + offset;
-
-	if (addr + size - 1 > dma_get_mask(dev))
-		return DMA_MAPPING_ERROR;
-	return addr;
-}
-
-static void vring_phys_unmap_page(struct device *dev, dma_addr_t addr,
-				  size_t size, enum dma_data_direction dir,
-				  unsigned long attrs)
-{
-}
-
-static int vring_phys_map_sg(struct device *dev, struct scatterlist *sgl,
-			     int nents, enum dma_data_direction dir,
-			     unsigned long attrs)
-{
-	struct scatterlist *sg;
-	int i;
-
-	for_each_sg(sgl, sg, nents, i) {
-		sg_dma_address(sg) = vring_phys_map_page(dev, sg_page(sg),
-							 sg->offset, sg->length,
-							 dir, attrs);
-		if (sg_dma_address(sg) == DMA_MAPPING_ERROR)
-			return -EIO;
-		sg_dma_len(sg) = sg->length;
-	}
-	return nents;
-}
-
-static void vring_phys_unmap_sg(struct device *dev, struct scatterlist *sgl,
-				int nents, enum dma_data_direction dir,
-				unsigned long attrs)
-{
-}
-
-static const struct dma_map_ops vring_phys_ops = {
-	.alloc		= vring_phys_alloc,
-	.free		= vring_phys_free,
-	.map_page	= vring_phys_map_page,
-	.unmap_page	= vring_phys_unmap_page,
-	.map_sg		= vring_phys_map_sg,
-	.unmap_sg	= vring_phys_unmap_sg,
-};
-
-static void vring_set_phys_ops(struct device *dev)
-{
-	if (get_dma_ops(dev))
-		set_dma_ops(dev, &vring_phys_ops);
-}
-#else
-static void vring_set_phys_ops(struct device *dev)
-{
-}
-#endif /* CONFIG_ARCH_HAS_DMA_OPS */
-
-/* A physical address in a descriptor has 64 bits, whatever the transport. */
-static u64 vring_phys_mask = DMA_BIT_MASK(64);
-
 /*
  * Make the virtio device itself a DMA device for which DMA addresses are
- * physical addresses: no IOMMU, no mapping operations, coherent.  Of the
- * parent's masks only the coherent one means something here: it is where a
- * legacy transport says how far the page frame number of a ring reaches.  Once
- * in the life of the virtio device.
+ * physical addresses.  Those have 64 bits in a descriptor, whatever the
+ * transport; a legacy transport that is told the page frame number of a ring
+ * has set the coherent mask to what that can reach.  Once in the life of the
+ * virtio device.
  */
 static void vring_make_phys_device(struct virtio_device *vdev)
 {
-	struct device *parent = vdev->dev.parent;
 	struct device *dev = &vdev->dev;
 
-	if (!IS_ENABLED(CONFIG_HAS_DMA) || dev->dma_mask)
+	if (!IS_ENABLED(CONFIG_HAS_DMA) || dev->dma_mask == &vdev->dma_mask)
 		return;
-
-#if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || \
-	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
-	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
-	dev->dma_coherent = true;
-#endif
-	vring_set_phys_ops(dev);
-
-	dev->dma_mask = &vring_phys_mask;
-	dev->coherent_dma_mask = parent && parent->dma_mask ?
-				 parent->coherent_dma_mask : DMA_BIT_MASK(64);
-	/* Has the DMA layer find out whether syncs are needed at all. */
-	if (dma_set_mask(dev, DMA_BIT_MASK(64)))
+	if (dma_set_physical(dev, &vdev->dma_mask))
 		dev_warn(dev, "no DMA with physical addresses\n");
 }
 
@@ -199,6 +92,14 @@ struct device *vring_vdev_dma_device(struct virtio_device *vdev)
 	return dev;
 }
 
+/* Does dma-iommu serve the device? */
+static bool vring_dma_translated(struct device *dev)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+
+	return domain && iommu_is_dma_domain(domain);
+}
+
 /**
  * vring_dma_forced_bounce - does every mapping of a device go through swiotlb?
  * @dev: the DMA device
@@ -208,7 +109,7 @@ struct device *vring_vdev_dma_device(struct virtio_device *vdev)
 bool vring_dma_forced_bounce(struct device *dev)
 {
 	/* dma-iommu bounces what it has to and nothing else. */
-	return is_swiotlb_force_bounce(dev) && !use_dma_iommu(dev);
+	return is_swiotlb_force_bounce(dev) && !vring_dma_translated(dev);
 }
 
 /**
@@ -219,14 +120,16 @@ bool vring_dma_forced_bounce(struct device *dev)
  */
 size_t virtio_max_dma_size(const struct virtio_device *vdev)
 {
-	/* What changes is the embedded device's DMA side, not a caller's matter. */
+	/* Nothing is changed, but what is called below knows no const. */
 	struct virtio_device *dev = (struct virtio_device *)vdev;
 
 	if (!IS_ENABLED(CONFIG_HAS_DMA))
 		return SIZE_MAX;
-	if (!vring_platform_access(dev))
-		vring_make_phys_device(dev);
-	return dma_max_mapping_size(vring_vdev_dma_device(dev));
+	if (vring_platform_access(dev))
+		return dma_max_mapping_size(vring_vdev_dma_device(dev));
+	/* It is a DMA device only once it has virtqueues. */
+	return is_swiotlb_force_bounce(&dev->dev) ?
+	       swiotlb_max_mapping_size(&dev->dev) : SIZE_MAX;
 }
 EXPORT_SYMBOL_GPL(virtio_max_dma_size);
 
@@ -326,29 +229,54 @@ static bool vring_dma_need_sync(struct device *dev)
 	return IS_ENABLED(CONFIG_HAS_DMA) && dma_dev_need_sync(dev);
 }
 
-/*
- * Is there anything to do to unmap what was mapped for the device?  There is
- * not if addresses are what they are, nothing was ever bounced for the device,
- * memory is coherent, and nobody keeps accounts.
+/**
+ * vring_dma_init_queue - decide how a queue's requests are mapped
+ * @vq: the virtqueue, its DMA device chosen
+ *
+ * VRING_MAP_ONLY may have to be given up later.
  */
-static bool vring_dma_need_unmap(struct device *dev)
+void vring_dma_init_queue(struct vring_virtqueue *vq)
 {
-	if (!IS_ENABLED(CONFIG_HAS_DMA))
-		return false;
-	return get_dma_ops(dev) || use_dma_iommu(dev) || vring_dma_need_sync(dev);
+	struct device *dev = vq->dma_dev;
+
+	vq->bounce = vring_dma_forced_bounce(dev);
+	if (IS_ENABLED(CONFIG_HAS_DMA) && vring_dma_translated(dev))
+		vq->mapping = VRING_MAP_CELLS;
+	else
+		vq->mapping = dma_need_unmap(dev) ? VRING_MAP_SEGS :
+						    VRING_MAP_ONLY;
+	/*
+	 * The bytes that are copied into a device-writable cell must not stay
+	 * in a cache when the cell is handed over.  Otherwise the driver would
+	 * find data of an older request where the device wrote nothing.
+	 */
+	vq->cell_sync = vring_dma_need_sync(dev);
 }
 
 /**
- * vring_dma_mapping - how the requests for a device are to be mapped
- * @dev: the DMA device
+ * vring_dma_grow_scratch - make room for a longer request in the scratch array
+ * @vq: the virtqueue
+ * @num: number of segments
+ * @gfp: how to allocate
  *
- * Return: the way; VRING_MAP_ONLY may have to be given up later.
+ * The array keeps its new length.
+ *
+ * Context: any that @gfp allows, serialized by the driver.
+ * Return: false if memory is short; the array is as it was then.
  */
-enum vring_mapping vring_dma_mapping(struct device *dev)
+bool vring_dma_grow_scratch(struct vring_virtqueue *vq, u32 num, gfp_t gfp)
 {
-	if (IS_ENABLED(CONFIG_HAS_DMA) && use_dma_iommu(dev))
-		return VRING_MAP_CELLS;
-	return vring_dma_need_unmap(dev) ? VRING_MAP_SEGS : VRING_MAP_ONLY;
+	struct vring_seg *scratch;
+
+	num = roundup_pow_of_two(max(num, VRING_SCRATCH_SEGS));
+	scratch = kvmalloc_array(num, sizeof(*scratch),
+				 (gfp & ~__GFP_HIGHMEM) | __GFP_NOWARN);
+	if (!scratch)
+		return false;
+	kvfree(vq->scratch);
+	vq->scratch = scratch;
+	vq->scratch_num = num;
+	return true;
 }
 
 /**
@@ -467,7 +395,7 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 	u64 in_len = 0;
 	int err;
 
-	if (unlikely(req->num > VRING_SCRATCH_SEGS ||
+	if (unlikely(req->num > vq->scratch_num ||
 		     !IS_ENABLED(CONFIG_HAS_DMA)))
 		return -EAGAIN;
 	if (vq->premapped)
@@ -649,23 +577,35 @@ dma_addr_t vring_dma_map_sg(struct vring_virtqueue *vq, struct scatterlist *sg,
  * @sgs: the entries, the ring's own, which have to stay until they are unmapped
  * @num: how many
  * @in: the device writes them
+ * @apart: map entry by entry; set if that was done
  *
  * One call, one range of addresses, one invalidation later on.  What touches in
- * that range is joined, up to dma_get_max_seg_size().
+ * that range is joined, up to dma_get_max_seg_size().  If there is no range of
+ * that length, in a fragmented address space or for a device that reaches little
+ * of it, each entry gets one of its own.
  *
  * Context: any, serialized by the driver.
- * Return: 0, or -ENOMEM.
+ * Return: 0, or -ENOMEM: nothing stays mapped.
  */
 int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
-		      u32 num, bool in)
+		      u32 num, bool in, bool *apart)
 {
-	if (num == 1)
-		return vring_dma_map_sg(vq, sgs, in) == DMA_MAPPING_ERROR ?
-		       -ENOMEM : 0;
-	if (!dma_map_sg_attrs(vq->dma_dev, sgs, num,
-			      in ? DMA_FROM_DEVICE : DMA_TO_DEVICE, 0))
-		return -ENOMEM;
-	vq->stats.mappings++;
+	enum dma_data_direction dir = in ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	u32 i;
+
+	if (!*apart && num > 1 &&
+	    dma_map_sg_attrs(vq->dma_dev, sgs, num, dir, 0)) {
+		vq->stats.mappings++;
+		return 0;
+	}
+
+	*apart = true;
+	for (i = 0; i < num; i++) {
+		if (vring_dma_map_sg(vq, &sgs[i], in) == DMA_MAPPING_ERROR) {
+			vring_dma_unmap_sgs(vq, sgs, i, in, true, false);
+			return -ENOMEM;
+		}
+	}
 	return 0;
 }
 
@@ -675,21 +615,25 @@ int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
  * @sgs: the entries
  * @num: how many
  * @in: the device writes them
+ * @apart: as vring_dma_map_sgs() left it
  * @discard: nobody wants what the device wrote
  *
  * Context: any, serialized by the driver.
  */
 void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
-			 u32 num, bool in, bool discard)
+			 u32 num, bool in, bool apart, bool discard)
 {
 	enum dma_data_direction dir = in ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
 	unsigned long attrs = discard ? DMA_ATTR_SKIP_CPU_SYNC : 0;
+	u32 i;
 
-	if (num > 1)
+	if (!apart) {
 		dma_unmap_sg_attrs(vq->dma_dev, sgs, num, dir, attrs);
-	else
-		vring_unmap_page(vq->dma_dev, sg_dma_address(sgs),
-				 sg_dma_len(sgs), dir, attrs);
+		return;
+	}
+	for (i = 0; i < num; i++)
+		vring_unmap_page(vq->dma_dev, sg_dma_address(&sgs[i]),
+				 sg_dma_len(&sgs[i]), dir, attrs);
 }
 
 /**
@@ -699,7 +643,8 @@ void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
  * @flags: flags of the segments
  * @seg: where to write them
  *
- * Segments are as the DMA API joined entries, but cut at the end of the list.
+ * Segments are as the DMA API joined entries, but cut at the end of the list
+ * and at the longest that the device takes.
  *
  * Return: the segment after the last.
  */
@@ -709,7 +654,8 @@ struct vring_seg *vring_dma_segs(struct vring_cursor *cursor, size_t len,
 	size_t n;
 
 	for (; len; len -= n, seg++) {
-		n = min_t(size_t, len, sg_dma_len(cursor->sg) - cursor->offset);
+		n = min3(len, (size_t)sg_dma_len(cursor->sg) - cursor->offset,
+			 (size_t)cursor->max);
 		seg->addr = sg_dma_address(cursor->sg) + cursor->offset;
 		seg->len = n;
 		seg->flags = flags;
@@ -730,21 +676,15 @@ struct vring_seg *vring_dma_segs(struct vring_cursor *cursor, size_t len,
  */
 u32 vring_dma_max_seg(const struct vring_virtqueue *vq)
 {
-	return dma_get_max_seg_size(vq->dma_dev);
+	return min(dma_get_max_seg_size(vq->dma_dev), vq->max_seg);
 }
 
-/*
- * What is copied into a device-writable cell must not get lost in a cache when
- * the cell is given away, or the device's memory, an older request's, would
- * come back where the device does not write.
- */
 static enum dma_data_direction vring_cell_dir(const struct vring_virtqueue *vq,
 					      bool in)
 {
 	if (!in)
 		return DMA_TO_DEVICE;
-	return dev_is_dma_coherent(vq->dma_dev) ? DMA_FROM_DEVICE :
-						  DMA_BIDIRECTIONAL;
+	return vq->cell_sync ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
 }
 
 /**
@@ -764,7 +704,9 @@ int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 {
 	struct page *page;
 
-	page = alloc_page(GFP_NOWAIT | __GFP_NOWARN | __GFP_ZERO);
+	/* A cell stays for good: never from the reserves of who swaps out. */
+	page = alloc_page(GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC |
+			  __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
 	chunk->addr = vring_map_page(vq->dma_dev, page, 0, PAGE_SIZE,
@@ -889,17 +831,19 @@ EXPORT_SYMBOL_GPL(virtqueue_dma_dev);
  *
  * Segments of one scatterlist are joined where their DMA addresses touch.  A
  * driver whose device has a limit of its own sets it here, besides keeping to
- * it with every entry.  It holds for all virtqueues of the device.
+ * it with every entry.  It holds for all virtqueues that the device has now.
  *
- * Context: any; the driver's probe function.
+ * Context: the driver's probe function, before it uses the virtqueues.
  */
 void virtqueue_set_max_seg_size(struct virtqueue *_vq, unsigned int size)
 {
-	struct device *dev = to_vring(_vq)->dma_dev;
+	struct virtio_device *vdev = _vq->vdev;
+	struct virtqueue *vq;
 
-	/* Nothing is joined for a device that has no limits to set. */
-	if (dev->dma_parms)
-		dma_set_max_seg_size(dev, size);
+	spin_lock(&vdev->vqs_list_lock);
+	list_for_each_entry(vq, &vdev->vqs, list)
+		to_vring(vq)->max_seg = size;
+	spin_unlock(&vdev->vqs_list_lock);
 }
 EXPORT_SYMBOL_GPL(virtqueue_set_max_seg_size);
 

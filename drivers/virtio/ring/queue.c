@@ -3,6 +3,7 @@
  * The life of a virtqueue: creation and deletion, resize and reset, the memory
  * that goes with it, and where that is.
  */
+#include <linux/bottom_half.h>
 #include <linux/device.h>
 #include <linux/export.h>
 #include <linux/irqflags.h>
@@ -120,11 +121,10 @@ vring_alloc_queue(unsigned int index, unsigned int align,
 	/* Until the device is ready nothing is to come from it. */
 	vq->broken = IS_ENABLED(CONFIG_VIRTIO_HARDEN_NOTIFICATION);
 	vq->dma_dev = vring_dma_device(vdev, transport_dev);
-	vq->bounce = vring_dma_forced_bounce(vq->dma_dev);
+	vq->max_seg = U32_MAX;
+	vring_dma_init_queue(vq);
 	vring_cell_init_queue(vq);
-	vq->scratch = kmalloc_array(VRING_SCRATCH_SEGS, sizeof(*vq->scratch),
-				    GFP_KERNEL);
-	if (!vq->scratch) {
+	if (!vring_dma_grow_scratch(vq, VRING_SCRATCH_SEGS, GFP_KERNEL)) {
 		kfree(vq);
 		return NULL;
 	}
@@ -133,7 +133,7 @@ vring_alloc_queue(unsigned int index, unsigned int align,
 
 static void vring_free_queue(struct vring_virtqueue *vq)
 {
-	kfree(vq->scratch);
+	kvfree(vq->scratch);
 	kfree(vq);
 }
 
@@ -148,13 +148,43 @@ static struct virtqueue *vring_register_queue(struct vring_virtqueue *vq)
 	return &vq->vq;
 }
 
+static struct virtqueue *
+vring_create(unsigned int index, unsigned int num, unsigned int align,
+	     bool may_move_used, struct virtio_device *vdev, bool weak_barriers,
+	     bool may_reduce, bool ctx, bool (*notify)(struct virtqueue *vq),
+	     void (*callback)(struct virtqueue *vq), const char *name,
+	     struct device *dma_dev)
+{
+	struct vring_virtqueue *vq;
+
+	vq = vring_alloc_queue(index, align, vdev, weak_barriers, ctx, notify,
+			       callback, name, dma_dev);
+	if (!vq)
+		return NULL;
+	if (!vring_num_valid(vq, num)) {
+		dev_warn(&vdev->dev, "%s: %u is no length for a queue\n", name,
+			 num);
+		goto err_free;
+	}
+
+	vq->own_ring = true;
+	vq->may_move_used = may_move_used;
+	vq->may_reduce = may_reduce;
+	if (vring_alloc_ring(vq, &vq->ring, num))
+		goto err_free;
+	vring_layout(vq, place, vq, &vq->ring);
+	return vring_register_queue(vq);
+
+err_free:
+	vring_free_queue(vq);
+	return NULL;
+}
+
 /**
  * vring_create_virtqueue_dma - create a virtqueue with a DMA device of its own
  * @index: index of the queue, from 0
  * @num: number of descriptors, for the split layout a power of two
- * @vring_align: alignment of the split layout's used ring in bytes; it begins
- *	four bytes further on if an entry would be in two pages and @vdev has
- *	VIRTIO_F_ACCESS_PLATFORM
+ * @vring_align: alignment of the split layout's used ring in bytes
  * @vdev: the virtio device, features negotiated
  * @weak_barriers: the device is a CPU of this machine
  * @may_reduce_num: fewer descriptors will do if memory is short
@@ -179,28 +209,10 @@ struct virtqueue *vring_create_virtqueue_dma(unsigned int index,
 					     const char *name,
 					     struct device *dma_dev)
 {
-	struct vring_virtqueue *vq;
-
-	vq = vring_alloc_queue(index, vring_align, vdev, weak_barriers, ctx,
-			       notify, callback, name, dma_dev);
-	if (!vq)
-		return NULL;
-	if (!vring_num_valid(vq, num)) {
-		dev_warn(&vdev->dev, "%s: %u is no length for a queue\n", name,
-			 num);
-		goto err_free;
-	}
-
-	vq->own_ring = true;
-	vq->may_reduce = may_reduce_num;
-	if (vring_alloc_ring(vq, &vq->ring, num))
-		goto err_free;
-	vring_layout(vq, place, vq, &vq->ring);
-	return vring_register_queue(vq);
-
-err_free:
-	vring_free_queue(vq);
-	return NULL;
+	/* Such a device may be hardware, which means its alignment. */
+	return vring_create(index, num, vring_align, false, vdev, weak_barriers,
+			    may_reduce_num, ctx, notify, callback, name,
+			    dma_dev);
 }
 EXPORT_SYMBOL_GPL(vring_create_virtqueue_dma);
 
@@ -219,7 +231,7 @@ EXPORT_SYMBOL_GPL(vring_create_virtqueue_dma);
  * @callback: called by vring_interrupt(), or NULL
  * @name: for messages; must live as long as the queue
  *
- * vring_create_virtqueue_dma() with the virtio device's parent.
+ * Its DMA device is the virtio device's parent.
  *
  * Context: may sleep.
  * Return: the virtqueue, NULL if memory is short or @num impossible.
@@ -233,10 +245,9 @@ struct virtqueue *vring_create_virtqueue(unsigned int index, unsigned int num,
 					 void (*callback)(struct virtqueue *vq),
 					 const char *name)
 {
-	return vring_create_virtqueue_dma(index, num, vring_align, vdev,
-					  weak_barriers, may_reduce_num, ctx,
-					  notify, callback, name,
-					  vdev->dev.parent);
+	return vring_create(index, num, vring_align, true, vdev, weak_barriers,
+			    may_reduce_num, ctx, notify, callback, name,
+			    vdev->dev.parent);
 }
 EXPORT_SYMBOL_GPL(vring_create_virtqueue);
 
@@ -320,13 +331,23 @@ void vring_del_virtqueue(struct virtqueue *_vq)
 }
 EXPORT_SYMBOL_GPL(vring_del_virtqueue);
 
-/* Not stopped after all: make up for an interrupt that came meanwhile. */
+/*
+ * Not stopped after all: make up for an interrupt that came meanwhile.  The
+ * callback runs in the context of an interrupt handler, which is a thread if
+ * PREEMPT_RT is configured.
+ */
 static void vring_resume_queue(struct vring_virtqueue *vq)
 {
 	unsigned long flags;
 
 	/* The flag before the look at the ring; pairs with vring_interrupt(). */
 	smp_store_mb(vq->stopped, false);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		local_bh_disable();
+		vring_interrupt(0, &vq->vq);
+		local_bh_enable();
+		return;
+	}
 	local_irq_save(flags);
 	vring_interrupt(0, &vq->vq);
 	local_irq_restore(flags);
@@ -372,7 +393,8 @@ static int vring_may_reset(const struct vring_virtqueue *vq)
 
 	if (!vq->own_ring)
 		return -EPERM;
-	if (!config->disable_vq_and_reset || !config->enable_vq_after_reset)
+	if (!config->disable_vq_and_reset || !config->enable_vq_after_reset ||
+	    !virtio_has_feature(vq->vq.vdev, VIRTIO_F_RING_RESET))
 		return -ENOENT;
 	return 0;
 }

@@ -125,8 +125,8 @@ struct vring_request {
 	struct vring_seg *segs;
 };
 
-/* Segments of the largest request that goes through the scratch array. */
-#define VRING_SCRATCH_SEGS	258
+/* Segments that the scratch array of a queue has room for at first. */
+#define VRING_SCRATCH_SEGS	32U
 
 /*
  * Cells: memory of a ring that stays mapped, so many bytes for each descriptor
@@ -179,6 +179,7 @@ struct vring_copy {
  * @mem: allocation that @sgs and @copies are in, NULL if they are inline
  * @nout: number of device-readable entries in @sgs
  * @nin: number of device-writable entries in @sgs
+ * @apart: the entries of a direction are mapped one by one, not as a list
  * @ncopies: number of @copies
  * @inline_sgs: @sgs of a small request
  * @inline_copies: @copies of a small request
@@ -189,6 +190,7 @@ struct vring_xfer {
 	void *mem;
 	u32 nout;
 	u32 nin;
+	bool apart[2];
 	u32 ncopies;
 	struct scatterlist inline_sgs[VRING_XFER_SGS];
 	struct vring_copy inline_copies[VRING_XFER_COPIES];
@@ -198,10 +200,12 @@ struct vring_xfer {
  * struct vring_cursor - a place in entries that are mapped
  * @sg: the entry
  * @offset: offset in what it was mapped to, in bytes
+ * @max: length in bytes of the longest segment to make of it
  */
 struct vring_cursor {
 	struct scatterlist *sg;
 	u32 offset;
+	u32 max;
 };
 
 /* Split layout, virtio 1.2 section 2.7. */
@@ -303,12 +307,14 @@ enum vring_mapping {
  * @event: VIRTIO_F_EVENT_IDX was negotiated
  * @premapped: the driver maps its buffers itself
  * @own_ring: the ring core allocated the ring
+ * @may_move_used: the split layout's used ring may begin four bytes further on
  * @may_reduce: a smaller ring than asked for is acceptable
  * @event_triggered: hint that an interrupt came, so that with event indexes
  *	none follows until callbacks are enabled again; racy by design
  * @in_order: VIRTIO_F_IN_ORDER was negotiated
  * @in_batch: the device used several buffers at once, not all reaped yet
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
+ * @cell_sync: what the driver writes to a cell has to be synchronized
  * @mapping: how requests are mapped
  * @bounce_max: length in bytes of the longest list that is copied into a cell
  * @data_cell: length in bytes of a data cell
@@ -319,7 +325,9 @@ enum vring_mapping {
  * @num_added: descriptors added since the last kick
  * @align: alignment of the split ring's used ring in bytes
  * @dma_dev: the device that everything is mapped for, chosen at creation
- * @scratch: VRING_SCRATCH_SEGS segments for the request that is being added
+ * @scratch: segments of the request that is being added; grows with requests
+ * @scratch_num: how many it has room for
+ * @max_seg: length in bytes of the longest segment that entries are joined to
  * @ring: the ring as it is now
  * @stats: counters
  * @notify: the transport's doorbell
@@ -338,11 +346,13 @@ struct vring_virtqueue {
 	bool event;
 	bool premapped;
 	bool own_ring;
+	bool may_move_used;
 	bool may_reduce;
 	bool event_triggered;
 	bool in_order;
 	bool in_batch;
 	bool bounce;
+	bool cell_sync;
 	u8 mapping;
 	u16 bounce_max;
 	u16 data_cell;
@@ -354,6 +364,8 @@ struct vring_virtqueue {
 	u32 align;
 	struct device *dma_dev;
 	struct vring_seg *scratch;
+	u32 scratch_num;
+	u32 max_seg;
 	struct vring_ring ring;
 	struct vring_stats stats;
 	bool (*notify)(struct virtqueue *vq);
@@ -400,7 +412,8 @@ void vring_break(struct vring_virtqueue *vq, const char *fmt, ...);
 struct device *vring_dma_device(struct virtio_device *vdev,
 				struct device *transport_dev);
 struct device *vring_vdev_dma_device(struct virtio_device *vdev);
-enum vring_mapping vring_dma_mapping(struct device *dev);
+void vring_dma_init_queue(struct vring_virtqueue *vq);
+bool vring_dma_grow_scratch(struct vring_virtqueue *vq, u32 num, gfp_t gfp);
 int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 		  struct scatterlist *sgs[], unsigned int out_sgs,
 		  unsigned int in_sgs);
@@ -422,9 +435,9 @@ void vring_dma_unmap_table(struct vring_virtqueue *vq,
 dma_addr_t vring_dma_map_sg(struct vring_virtqueue *vq, struct scatterlist *sg,
 			    bool in);
 int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
-		      u32 num, bool in);
+		      u32 num, bool in, bool *apart);
 void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
-			 u32 num, bool in, bool discard);
+			 u32 num, bool in, bool apart, bool discard);
 struct vring_seg *vring_dma_segs(struct vring_cursor *cursor, size_t len,
 				 u16 flags, struct vring_seg *seg);
 u32 vring_dma_max_seg(const struct vring_virtqueue *vq);

@@ -39,7 +39,8 @@ static void split_write_used_event(struct vring_virtqueue *vq, u16 idx)
  * length to another address, and the driver takes a packet for as long as the
  * one before it in that entry, or finds ids that are not in flight.  Four bytes
  * is all the alignment that virtio 1.2 section 2.7.2 wants: let such a ring
- * begin where its entries are aligned to their size.
+ * begin where its entries are aligned to their size, unless the transport means
+ * what it says of the alignment.
  */
 static size_t split_used_off(const struct vring_virtqueue *vq, u32 num)
 {
@@ -48,7 +49,7 @@ static size_t split_used_off(const struct vring_virtqueue *vq, u32 num)
 	size_t end = off + struct_size_t(struct vring_used, ring, num);
 	size_t head = offsetof(struct vring_used, ring);
 
-	if (vq->own_ring && off / SZ_4K != (end - 1) / SZ_4K &&
+	if (vq->may_move_used && off / SZ_4K != (end - 1) / SZ_4K &&
 	    virtio_has_feature(vq->vq.vdev, VIRTIO_F_ACCESS_PLATFORM))
 		off = ALIGN(off + head, sizeof(struct vring_used_elem)) - head;
 	return off;

@@ -10,6 +10,8 @@ static void in_order_queue(struct run *t, unsigned int requests)
 {
 	test_device(t, BIT_ULL(VIRTIO_F_IN_ORDER) | test_features(t));
 	vring_transport_features(&t->dev.vdev);
+	/* The transport's own. */
+	__virtio_set_bit(&t->dev.vdev, VIRTIO_F_RING_RESET);
 	if (!virtio_has_feature(&t->dev.vdev, VIRTIO_F_IN_ORDER))
 		attack_void("has no in-order mode");
 	test_queue(t);

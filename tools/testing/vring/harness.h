@@ -116,6 +116,12 @@ void dma_arch_has_ops(void);
 extern bool dma_accounted;
 
 /*
+ * The longest range of IOVAs in bytes that is still to be had, 0 for no limit; a
+ * page is always to be had.
+ */
+extern size_t dma_iova_limit;
+
+/*
  * What the device finds, and leaves, where the driver handed a buffer over with
  * DMA_FROM_DEVICE and the device does not see the CPU's caches: nobody has written
  * back what was there.

@@ -152,6 +152,8 @@ struct page *shim_alloc_page(gfp_t gfp)
 		shim_might_sleep(__FILE__, __LINE__);
 	if (gfp & __GFP_HIGHMEM)
 		fail("a page without an address is asked for");
+	if (!(gfp & __GFP_NOMEMALLOC))
+		fail("a page that stays may come from the emergency reserves");
 	if (k.out_of_memory || kernel_fail_now())
 		return NULL;
 	if (k.pages == k.page_room) {

@@ -579,7 +579,6 @@ void dev_init(struct device_model *d, u64 features, enum shim_dma mode)
 	d->parent.coherent_dma_mask = DMA_BIT_MASK(64);
 	d->parent.dma_parms = &d->parms;
 	d->parent.shim_mode = mode;
-	d->parent.dma_iommu = mode == SHIM_DMA_TRANSLATED;
 	d->other = d->parent;
 	d->other.init_name = "other";
 	d->other_mask = DMA_BIT_MASK(64);

@@ -55,6 +55,7 @@ static struct {
 
 bool dma_untracked_physical;
 bool dma_accounted;
+size_t dma_iova_limit;
 
 const struct dma_map_ops *shim_arch_ops;
 
@@ -256,6 +257,7 @@ void dma_reset(void)
 	phys_base = 1ULL << CHUNK_SHIFT;
 	next_iova = IOVA_TOP;
 	dma_accounted = false;
+	dma_iova_limit = 0;
 	shim_arch_ops = NULL;
 	memset(counted, 0, sizeof(counted));
 }
@@ -470,6 +472,8 @@ unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int n
 		return 0;
 	for_each_sg(sgl, sg, nents, i)
 		total += PAGE_ALIGN(offset_in_page(sg_virt(sg)) + sg->length);
+	if (translated && dma_iova_limit && total > dma_iova_limit)
+		return 0;
 	next_iova -= total + PAGE_SIZE;
 	iova = next_iova;
 	if (dev->dma_ops)
@@ -679,6 +683,16 @@ bool dma_dev_need_sync(struct device *dev)
 {
 	return dma_accounted || dev->shim_bounces || dev->shim_noncoherent ||
 	       (dev->shim_mode == SHIM_DMA_BOUNCED && !dev->shim_syncs_late);
+}
+
+bool dma_need_unmap(struct device *dev)
+{
+	return get_dma_ops(dev) || translates(dev) || dma_dev_need_sync(dev);
+}
+
+size_t swiotlb_max_mapping_size(struct device *dev)
+{
+	return BOUNCE_MAX;
 }
 
 size_t dma_max_mapping_size(struct device *dev)

@@ -144,6 +144,25 @@ static void split_addresses(struct run *t)
 	}
 }
 
+static void split_addresses_of_hardware(struct run *t)
+{
+	static const unsigned int align[] = { 8, 64, 4096 };
+	unsigned int i, num;
+
+	for (i = 0; i < ARRAY_SIZE(align); i++) {
+		for (num = 256; num <= 1024; num *= 2) {
+			/* What vDPA passes is its parent, as often as not. */
+			test_queue_opts(t, &(struct queue_opts) {
+				.num = num, .align = align[i], .dma_dev = t->dev.dma_dev,
+			});
+			check_eq(virtqueue_get_used_addr(t->q->vq) & (align[i] - 1), 0);
+			drv_check_works(&t->drv);
+			dev_delete_queue(t->q);
+			t->q = NULL;
+		}
+	}
+}
+
 static void packed_addresses(struct run *t)
 {
 	unsigned int num;
@@ -373,19 +392,68 @@ static void xen_uses_the_parent(struct run *t)
 	drv_check_works(&t->drv);
 }
 
-static void coherent_mask_of_the_parent(struct run *t)
+static void masks_of_the_parent(struct run *t)
 {
 	t->access = PHYSICAL;
 	test_device(t, test_features(t));
-	/* As legacy PCI sets them: a ring has 32 bits of page number. */
+	/* As a channel of s390 has them, whose own commands are below 2 GiB. */
 	t->dev.parent_mask = DMA_BIT_MASK(32);
-	t->dev.parent.coherent_dma_mask = DMA_BIT_MASK(44);
+	t->dev.parent.coherent_dma_mask = DMA_BIT_MASK(31);
+	dma_set_phys_base(1ULL << 40);
+	test_queue(t);
+	check_eq(virtqueue_get_vring_size(t->q->vq), t->num);
+	check_eq(t->dev.vdev.dev.coherent_dma_mask, -1);
+	drv_check_works(&t->drv);
+	check_eq(t->dev.parent_mask, DMA_BIT_MASK(32));
+	check_eq(t->dev.parent.coherent_dma_mask, DMA_BIT_MASK(31));
+}
+
+static void coherent_mask_of_the_transport(struct run *t)
+{
+	t->access = PHYSICAL;
+	test_device(t, test_features(t));
+	/* As legacy PCI sets it: a ring has 32 bits of page number. */
+	t->dev.vdev.dev.coherent_dma_mask = DMA_BIT_MASK(44);
 	test_queue(t);
 	check_eq(t->dev.vdev.dev.coherent_dma_mask, DMA_BIT_MASK(44));
-	dev_delete_queue(t->q);
-	t->q = NULL;
-	check_eq(t->dev.parent_mask, DMA_BIT_MASK(32));
-	check_eq(t->dev.parent.coherent_dma_mask, DMA_BIT_MASK(44));
+	check_eq(dma_get_mask(&t->dev.vdev.dev), -1);
+}
+
+static void mask_of_each_device(struct run *t)
+{
+	static struct device_model other;
+	struct dev_queue *q;
+
+	t->access = PHYSICAL;
+	test_device(t, test_features(t));
+	test_queue(t);
+	dev_init(&other, t->dev.vdev.features, SHIM_DMA_TRANSLATED);
+	q = dev_create_queue(&other, &(struct queue_opts){ .num = 16 });
+	check(q);
+	/* A driver that narrows its own does so for no other device. */
+	check_eq(dma_set_mask(&other.vdev.dev, DMA_BIT_MASK(32)), 0);
+	check_eq(dma_get_mask(&t->dev.vdev.dev), -1);
+	dma_set_phys_base(1ULL << 40);
+	drv_check_works(&t->drv);
+	dma_set_phys_base(1ULL << 30);
+	dev_delete_queue(q);
+	dev_exit(&other);
+}
+
+static void mask_set_by_the_driver(struct run *t)
+{
+	static u64 own;
+
+	t->access = PHYSICAL_OPS;
+	test_device(t, test_features(t));
+	own = DMA_BIT_MASK(32);
+	t->dev.vdev.dev.dma_mask = &own;
+	test_queue(t);
+	/* It is set up all the same, and the driver's variable left alone. */
+	check(t->dev.vdev.dev.dma_ops);
+	check_eq(dma_get_mask(&t->dev.vdev.dev), -1);
+	check_eq(own, DMA_BIT_MASK(32));
+	drv_check_works(&t->drv);
 }
 
 static void ring_beyond_the_mask(struct run *t)
@@ -394,7 +462,7 @@ static void ring_beyond_the_mask(struct run *t)
 
 	t->access = PHYSICAL;
 	test_device(t, test_features(t));
-	t->dev.parent.coherent_dma_mask = DMA_BIT_MASK(44);
+	t->dev.vdev.dev.coherent_dma_mask = DMA_BIT_MASK(44);
 	dma_set_phys_base(1ULL << 44);
 	check(!dev_create_queue(&t->dev, &o));
 	kernel_take_messages(SHIM_WARN, NULL);
@@ -457,9 +525,12 @@ static void no_parent(struct run *t)
 static void largest_mapping(struct run *t)
 {
 	size_t bounce = 256 << 10;	/* the model's swiotlb */
+	struct device before = t->dev.vdev.dev;
 
 	check_eq(virtio_max_dma_size(&t->dev.vdev),
 		 t->access == BOUNCED || t->access == PHYSICAL_BOUNCED ? bounce : SIZE_MAX);
+	/* It is asked, and no more. */
+	check(!memcmp(&before, &t->dev.vdev.dev, sizeof(before)));
 	test_queue(t);
 	check_eq(virtio_max_dma_size(&t->dev.vdev),
 		 t->access == BOUNCED || t->access == PHYSICAL_BOUNCED ? bounce : SIZE_MAX);
@@ -570,6 +641,8 @@ const struct test create_tests[] = {
 	{ "queues of one device are independent", several_queues, AXIS_ACCESS },
 	{ "a queue has any length that its layout can have", sizes, 0 },
 	{ "lengths that no layout can have are refused", impossible_sizes, 0 },
+	{ "a used ring has the alignment that a transport with a DMA device asks for",
+	  split_addresses_of_hardware, AXIS_ACCESS | ONLY_SPLIT },
 	{ "a split ring is where legacy devices expect it, its entries each in one page",
 	  split_addresses, ONLY_SPLIT | AXIS_ACCESS },
 	{ "the three parts of a packed ring are aligned and apart", packed_addresses,
@@ -591,8 +664,14 @@ const struct test create_tests[] = {
 	{ "a DMA device that the transport passes counts with ACCESS_PLATFORM only",
 	  passed_device, AXIS_ACCESS },
 	{ "a Xen guest always uses the parent", xen_uses_the_parent, AXIS_ACCESS },
-	{ "a device that takes physical addresses has its parent's coherent mask",
-	  coherent_mask_of_the_parent, 0 },
+	{ "what a parent can reach is no limit for a device that takes physical addresses",
+	  masks_of_the_parent, 0 },
+	{ "a transport may limit where the ring of such a device is",
+	  coherent_mask_of_the_transport, 0 },
+	{ "each device that takes physical addresses has a mask of its own",
+	  mask_of_each_device, 0 },
+	{ "a driver's own mask does not keep such a device from being set up",
+	  mask_set_by_the_driver, 0 },
 	{ "a ring beyond the coherent mask cannot be created", ring_beyond_the_mask, 0 },
 	{ "a buffer beyond the mask cannot be added", buffer_beyond_the_mask, 0 },
 	{ "a device that takes physical addresses takes all of them", buffer_anywhere, 0 },

@@ -170,9 +170,15 @@ static void add_large(struct run *t)
 	drv_recycler = &t->drv;
 	test_queue_opts(t, &(struct queue_opts){ .num = 32 });
 	t->num = 32;
-	for (i = 0; i < ARRAY_SIZE(shapes); i++)
-		for (cold = 0; cold < 2; cold++)
+	for (i = 0; i < ARRAY_SIZE(shapes); i++) {
+		for (cold = 0; cold < 2; cold++) {
+			/* A list that cannot be mapped is, entry by entry. */
+			dma_iova_limit = 0;
+			sweep_add(t, &shapes[i], i % 3, cold);
+			dma_iova_limit = 1;
 			check(sweep_add(t, &shapes[i], i % 3, cold));
+		}
+	}
 	drv_check_works(&t->drv);
 }
 

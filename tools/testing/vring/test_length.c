@@ -274,15 +274,28 @@ static void broken_for_one_segment(struct run *t)
 
 static void segment_limit(struct run *t)
 {
-	bool parent;
+	static const u32 limits[] = { 4096, 12345, 16384, U32_MAX };
+	static struct served s;
+	unsigned int i, k;
+	u32 len;
 
 	test_queue(t);
-	parent = virtqueue_dma_dev(t->q->vq) == &t->dev.parent;
-	virtqueue_set_max_seg_size(t->q->vq, 12345);
-	/* The parent's, where it counts; nothing is joined for the device itself. */
-	check_eq(t->dev.parms.max_segment_size, parent ? 12345 : 0);
-	check_eq(kernel_take_warnings(), 0);
-	drv_check_works(&t->drv);
+	t->drv.place = DRV_PAGES;
+	t->dev.parms.max_segment_size = U32_MAX;
+	for (i = 0; i < ARRAY_SIZE(limits); i++) {
+		virtqueue_set_max_seg_size(t->q->vq, limits[i]);
+		drv_submit(&t->drv, 0, 9, 4096);
+		check(drv_dev_take(&t->drv, &s));
+		for (len = 0, k = 0; k < s.req.nseg; k++) {
+			check(s.req.seg[k].len <= limits[i]);
+			len += s.req.seg[k].len;
+		}
+		check_eq(len, 9 * 4096);
+		drv_dev_finish(&t->drv, &s, len, len);
+		check_eq(drv_reap(&t->drv), 1);
+	}
+	/* The DMA device is the transport's, and may serve others. */
+	check_eq(t->dev.parms.max_segment_size, U32_MAX);
 }
 
 const struct test length_tests[] = {
@@ -298,6 +311,6 @@ const struct test length_tests[] = {
 	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ "a list without entries counts for nothing", empty_list, AXIS_ACCESS | AXIS_INDIRECT },
 	{ "a broken queue refuses a single segment", broken_for_one_segment, AXIS_ACCESS },
-	{ "a driver's limit on segments goes to the DMA device", segment_limit, AXIS_ACCESS },
+	{ "a driver's limit on segments holds, and is its own", segment_limit, AXIS_ACCESS },
 	{ 0 }
 };

@@ -106,7 +106,8 @@ static void resize_split_odd(struct run *t)
 static void transport_without_reset(struct run *t)
 {
 	struct virtio_config_ops keep = t->dev.config;
-	unsigned int i;
+	unsigned int i, interrupts;
+	unsigned long allocs;
 
 	test_queue(t);
 	fill(t, 3);
@@ -119,6 +120,15 @@ static void transport_without_reset(struct run *t)
 		check_eq(virtqueue_resize(t->q->vq, 32, drv_recycle, recycle_done), -ENOENT);
 		check_eq(virtqueue_reset(t->q->vq, drv_recycle, recycle_done), -ENOENT);
 	}
+	/* One that could, with a device that cannot: nothing is even tried. */
+	t->dev.config = keep;
+	__virtio_clear_bit(&t->dev.vdev, VIRTIO_F_RING_RESET);
+	allocs = kernel_allocs();
+	interrupts = t->q->callbacks;
+	check_eq(virtqueue_resize(t->q->vq, 32, drv_recycle, recycle_done), -ENOENT);
+	check_eq(virtqueue_reset(t->q->vq, drv_recycle, recycle_done), -ENOENT);
+	check_eq(kernel_allocs(), allocs);
+	check_eq(t->q->callbacks, interrupts);
 	check_eq(t->q->resets, 0);
 	check(drv_dev_serve(&t->drv, 9));
 	check(drv_reap(&t->drv));

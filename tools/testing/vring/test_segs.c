@@ -203,9 +203,6 @@ static void tables_of_any_length(struct run *t)
 
 			/* The data and, where no cell has room for it, the table. */
 			maps = 1 + (n > cells[c].most);
-			/* What is too much for the ring goes one by one. */
-			if (n > 258)
-				maps = n + 1;
 			for (k = 0; k < 2; k++)
 				check_eq(test_add(t, drv_req(&t->drv, n, 0, 9000 / n)), maps);
 			check_eq(t->q->vq->num_free, 14);
@@ -214,6 +211,31 @@ static void tables_of_any_length(struct run *t)
 		dev_delete_queue(t->q);
 	}
 	test_queue(t);
+}
+
+/* No range is left that is long enough for a list, but many that are short. */
+static void addresses_are_fragmented(struct run *t)
+{
+	static const struct drv_shape shapes[] = {
+		{ 3, 0, { 5000, 5000, 5000 } },
+		{ 0, 4, { 5000, 4096, 5000, 4096 } },
+		{ 2, 3, { 5000, 5000, 5000, 5000, 5000 } },
+		/* With lists that are copied beside. */
+		{ 3, 4, { 16, 5000, 5000, 5000, 5000, 5000, 1 }, BIT(0) | BIT(2) | BIT(5) },
+	};
+	static const unsigned int maps[] = { 3, 4, 5, 5 };
+	unsigned int i, k;
+
+	test_queue(t);
+	for (i = 0; i < ARRAY_SIZE(shapes); i++) {
+		dma_iova_limit = 1;
+		for (k = 0; k < 2; k++)
+			check_eq(test_round_trip(t, &shapes[i]), maps[i]);
+		/* It is tried at once again each time. */
+		dma_iova_limit = 0;
+		check_eq(test_round_trip(t, &shapes[i]),
+			 (shapes[i].nout > 0) + (shapes[i].nin > 0));
+	}
 }
 
 static void tables_next_to_data(struct run *t)
@@ -430,6 +452,8 @@ const struct test segs_tests[] = {
 	  AXIS_CELLS | AXIS_INDIRECT },
 	{ "lists are not joined even where they touch", lists_are_not_joined,
 	  AXIS_CELLS | AXIS_INDIRECT },
+	{ "a list that finds no range of addresses is mapped entry by entry",
+	  addresses_are_fragmented, AXIS_CELLS | AXIS_ACCESS },
 	{ "indirect tables of any length find a place", tables_of_any_length, AXIS_CELLS },
 	{ "a long indirect table does not get in the way of data", tables_next_to_data,
 	  AXIS_CELLS },

@@ -84,7 +84,6 @@ static void access_of_passed_device(struct run *t)
 	t->dev.vdev.dev.driver = &driver;
 	t->dev.dma_dev = &t->dev.other;
 	t->dev.other.shim_mode = SHIM_DMA_IDENTITY;
-	t->dev.other.dma_iommu = false;
 	test_queue_opts(t, &(struct queue_opts){ .dma_dev = &t->dev.other });
 	/* Where the queues' memory goes, not where the parent's would. */
 	check_word(t, "identity");

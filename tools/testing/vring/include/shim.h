@@ -149,6 +149,7 @@ typedef unsigned short umode_t;
 				   _a < _b ? _a : _b; })
 #define max(a, b)		({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); \
 				   _a > _b ? _a : _b; })
+#define min3(a, b, c)		min(min(a, b), c)
 #define min_t(t, a, b)		min((t)(a), (t)(b))
 #define max_t(t, a, b)		max((t)(a), (t)(b))
 #define min_not_zero(a, b)	({ __typeof__(a) _x = (a); __typeof__(b) _y = (b); \
@@ -361,6 +362,8 @@ void shim_unlock(bool *locked, const char *file, int line);
 #define spin_unlock(l)			shim_unlock(&(l)->locked, __FILE__, __LINE__)
 #define spin_lock_irq			spin_lock
 #define spin_unlock_irq			spin_unlock
+#define local_bh_disable()		do { } while (0)
+#define local_bh_enable()		do { } while (0)
 #define local_irq_save(f)		((f) = 0)
 #define local_irq_restore(f)		((void)(f))
 #define spin_lock_irqsave(l, f)		do { (f) = 0; spin_lock(l); } while (0)
@@ -431,6 +434,7 @@ static inline bool list_empty(const struct list_head *h)
 #define __GFP_ZERO		0x0100u
 #define __GFP_RECLAIM		0x0400u
 #define __GFP_NOWARN		0x2000u
+#define __GFP_NOMEMALLOC	0x80000u
 #define __GFP_NORETRY		0x10000u
 #define __GFP_NOFAIL		0x8000u
 #define __GFP_COMP		0x40000u
@@ -674,7 +678,6 @@ struct device {
 	const void *dma_range_map;
 	bool dma_coherent;
 	bool dma_skip_sync;
-	bool dma_iommu;
 	bool dma_ops_bypass;
 	int numa_node;
 	void *of_node;
@@ -694,12 +697,10 @@ struct device {
 #define dev_set_drvdata(d, v)	((d)->driver_data = (v))
 #define dev_to_node(d)		((d)->numa_node)
 #define set_dev_node(d, n)	((d)->numa_node = (n))
-#define dev_is_dma_coherent(d)	(!(d)->shim_noncoherent)
 #define get_device(d)		(d)
 #define put_device(d)		((void)(d))
 #define get_dma_ops(d)		((d)->dma_ops ? (d)->dma_ops : shim_arch_ops)
 #define set_dma_ops(d, o)	((d)->dma_ops = (o))
-#define use_dma_iommu(d)	((d)->dma_iommu)
 #define device_iommu_mapped(d) \
 	((d)->shim_mode == SHIM_DMA_IDENTITY || (d)->shim_mode == SHIM_DMA_TRANSLATED)
 #define is_swiotlb_force_bounce(d) ((d)->shim_mode == SHIM_DMA_BOUNCED)
@@ -801,6 +802,9 @@ void dma_sync_single_for_device(struct device *dev, dma_addr_t addr, size_t size
 				enum dma_data_direction dir);
 bool dma_need_sync(struct device *dev, dma_addr_t addr);
 bool dma_dev_need_sync(struct device *dev);
+bool dma_need_unmap(struct device *dev);
+int dma_set_physical(struct device *dev, u64 *mask);
+size_t swiotlb_max_mapping_size(struct device *dev);
 size_t dma_max_mapping_size(struct device *dev);
 int dma_set_mask(struct device *dev, u64 mask);
 int dma_set_coherent_mask(struct device *dev, u64 mask);
