@@ -105,6 +105,7 @@ struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 void vring_del_virtqueue(struct virtqueue *vq);
 
 void virtqueue_set_max_seg_size(struct virtqueue *vq, unsigned int size);
+size_t virtio_max_request_size(const struct virtio_device *vdev);
 
 void vring_transport_features(struct virtio_device *vdev);
 irqreturn_t vring_interrupt(int irq, void *vq);

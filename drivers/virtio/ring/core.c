@@ -390,7 +390,8 @@ static struct vring_used_buf vring_get_used_in_order(struct vring_virtqueue *vq)
  * on the queue but those that say otherwise.
  * Return: 0, or with the queue as it was: -ENOSPC if there is no room until
  * something is reaped; -ENOMEM if memory or mappings are short; -EIO if the
- * queue is broken; -EINVAL if the request is malformed or can never fit.
+ * queue is broken, or if every buffer is bounced and the request is larger than
+ * swiotlb is; -EINVAL if the request is malformed or can never fit.
  */
 int virtqueue_add_sgs(struct virtqueue *_vq, struct scatterlist *sgs[],
 		      unsigned int out_sgs, unsigned int in_sgs, void *data,

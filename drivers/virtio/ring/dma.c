@@ -133,6 +133,57 @@ size_t virtio_max_dma_size(const struct virtio_device *vdev)
 }
 EXPORT_SYMBOL_GPL(virtio_max_dma_size);
 
+/**
+ * virtio_max_request_size - how long a request may be to be mapped some day
+ * @vdev: the virtio device, with its virtqueues
+ *
+ * Where every buffer is bounced, all buffers of a request are in swiotlb at the
+ * same time.  A request that the pool has no room for even when nothing else is
+ * in it would be retried for ever.  Within this limit, a quarter of the pool, and
+ * with no more segments than it has pages, a request finds room once the requests
+ * before it are done: each segment may begin and end in the middle of a slot.
+ *
+ * Context: takes the vqs_list_lock, does not sleep.
+ * Return: the limit in bytes for all buffers of a request together, a page at
+ * least; SIZE_MAX if there is none.
+ */
+size_t virtio_max_request_size(const struct virtio_device *vdev)
+{
+	/* As in virtio_max_dma_size(). */
+	struct device *dev = vring_vdev_dma_device((struct virtio_device *)vdev);
+	size_t pool = swiotlb_pool_size(dev);
+
+	if (!vring_dma_forced_bounce(dev) || pool == SIZE_MAX)
+		return SIZE_MAX;
+	return max(pool / 4, PAGE_SIZE);
+}
+EXPORT_SYMBOL_GPL(virtio_max_request_size);
+
+/*
+ * Of what could not be mapped, is there more than swiotlb ever has room for?  It
+ * gives each segment slots of its own.
+ */
+static bool vring_never_fits(const struct vring_virtqueue *vq,
+			     struct scatterlist *sgs[], unsigned int lists)
+{
+	size_t pool = swiotlb_pool_size(vq->dma_dev), len = 0;
+	struct scatterlist *sg;
+	unsigned int n;
+
+	if (!vq->bounce || pool == SIZE_MAX)
+		return false;
+	for (n = 0; n < lists; n++)
+		for (sg = sgs[n]; sg; sg = sg_next(sg))
+			len = size_add(len, ALIGN((size_t)sg->length,
+						  IO_TLB_SIZE));
+	if (len <= pool)
+		return false;
+	dev_warn_ratelimited(&vq->vq.vdev->dev,
+			     "%s: request of %zu bytes refused, swiotlb has %zu\n",
+			     vq->vq.name, len, pool);
+	return true;
+}
+
 /*
  * A kernel without the DMA API (CONFIG_NO_DMA: user mode Linux, MMU-less
  * boards) has physical addresses only; the compiler drops one side below.
@@ -291,8 +342,9 @@ bool vring_dma_grow_scratch(struct vring_virtqueue *vq, u32 num, gfp_t gfp)
  * one another.  Nothing of @sgs is needed afterwards.
  *
  * Context: that of virtqueue_add_*(): any, serialized by the driver.
- * Return: 0; -ENOMEM if something could not be mapped, -EINVAL if the lists have
- * less than @req->num entries: then nothing stays mapped.
+ * Return: 0; -ENOMEM if something could not be mapped, -EIO if it never can,
+ * -EINVAL if the lists have less than @req->num entries: then nothing stays
+ * mapped.
  */
 int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 		  struct scatterlist *sgs[], unsigned int out_sgs,
@@ -333,6 +385,8 @@ int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 
 err_unmap:
 	vring_unmap_segs(vq, req->segs, first, num, req->linear, 0);
+	if (err == -ENOMEM && vring_never_fits(vq, sgs, out_sgs + in_sgs))
+		err = -EIO;
 	return err;
 }
 

@@ -121,6 +121,9 @@ extern bool dma_accounted;
  */
 extern size_t dma_iova_limit;
 
+/* The length of swiotlb in bytes, SIZE_MAX if it grows.  It never runs dry. */
+extern size_t dma_pool_size;
+
 /*
  * What the device finds, and leaves, where the driver handed a buffer over with
  * DMA_FROM_DEVICE and the device does not see the CPU's caches: nobody has written

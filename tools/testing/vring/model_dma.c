@@ -56,6 +56,7 @@ static struct {
 bool dma_untracked_physical;
 bool dma_accounted;
 size_t dma_iova_limit;
+size_t dma_pool_size = SIZE_MAX;
 
 const struct dma_map_ops *shim_arch_ops;
 
@@ -258,6 +259,7 @@ void dma_reset(void)
 	next_iova = IOVA_TOP;
 	dma_accounted = false;
 	dma_iova_limit = 0;
+	dma_pool_size = SIZE_MAX;
 	shim_arch_ops = NULL;
 	memset(counted, 0, sizeof(counted));
 }
@@ -693,6 +695,11 @@ bool dma_need_unmap(struct device *dev)
 size_t swiotlb_max_mapping_size(struct device *dev)
 {
 	return BOUNCE_MAX;
+}
+
+size_t swiotlb_pool_size(struct device *dev)
+{
+	return dma_pool_size;
 }
 
 size_t dma_max_mapping_size(struct device *dev)

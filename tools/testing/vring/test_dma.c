@@ -286,6 +286,38 @@ static void wrongly_reported(struct run *t)
 	check_eq(drv_reap(&t->drv), 1);
 }
 
+/* What swiotlb has no room for now it may have later, or it never has. */
+static void larger_than_the_pool(struct run *t)
+{
+	static const struct { size_t pool; int err; } cases[] = {
+		{ SIZE_MAX, -ENOMEM }, { 8192, -ENOMEM }, { 6144, -ENOMEM }, { 6143, -EIO },
+	};
+	bool bounced = t->access == BOUNCED || t->access == PHYSICAL_BOUNCED;
+	struct drv_req *r;
+	unsigned int i;
+
+	test_queue(t);
+	for (i = 0; i < ARRAY_SIZE(cases) && bounced; i++) {
+		dma_pool_size = cases[i].pool;
+		/* Three slots of 2,048 bytes. */
+		r = drv_req(&t->drv, 0, 3, 2000);
+		fail_nth(2);
+		check_eq(drv_add(&t->drv, r), cases[i].err);
+		check_eq(kernel_take_messages(SHIM_WARN, "6144 bytes refused"),
+			 cases[i].err == -EIO);
+		check_eq(dma_stats(NULL).live_maps, 0);
+		check_eq(t->q->vq->num_free, t->num);
+		check_eq(drv_add(&t->drv, r), 0);
+		test_serve(t, 1);
+	}
+	dma_pool_size = SIZE_MAX;
+	check_eq(virtio_max_request_size(&t->dev.vdev), SIZE_MAX);
+	dma_pool_size = 65536;
+	check_eq(virtio_max_request_size(&t->dev.vdev), bounced ? 16384 : SIZE_MAX);
+	dma_pool_size = 4096;
+	check_eq(virtio_max_request_size(&t->dev.vdev), bounced ? PAGE_SIZE : SIZE_MAX);
+}
+
 const struct test dma_tests[] = {
 	{ "buffers are mapped while they are in flight and no longer", mapped_while_in_flight,
 	  AXIS_ALL },
@@ -301,6 +333,8 @@ const struct test dma_tests[] = {
 	{ "premapped mode survives resize and reset", premapped_survives_reset, AXIS_ALL },
 	{ "premapped buffers may have contexts", premapped_with_context, AXIS_ALL },
 	{ "a driver can map, sync and unmap by itself", driver_maps, AXIS_ACCESS },
+	{ "a request that swiotlb never has room for is refused for good", larger_than_the_pool,
+	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ "what the device does not write keeps its content", partly_written, AXIS_ALL },
 	{ "what the device writes arrives whatever length it reports", wrongly_reported,
 	  AXIS_ALL },

@@ -4,6 +4,7 @@
  * what is asked of it at once.  Requests may wait or fail; data may not be
  * wrong, and what was taken from the pool must come back.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,26 @@ TEST_F_TIMEOUT(swiotlb, a_pool_that_runs_dry_does_no_harm, VT_TIMEOUT)
 	EXPECT_LE(after, before);
 	/* A request of 64 slots did not fit any more. */
 	EXPECT_GT(high, self->slots - LENGTH / SLOT);
+}
+
+/* It would never find room: it has to be cut, or to fail. */
+TEST_F_TIMEOUT(swiotlb, a_request_larger_than_the_pool_ends, VT_TIMEOUT)
+{
+	void *buf = vt_pages(POOL_MAX);
+
+	ASSERT_NE(NULL, buf);
+	ASSERT_LT(self->slots * SLOT, VT_MIB);
+	for (int i = 0; i < self->count; i++) {
+		int fd = open(self->disks[i].path, O_RDWR | O_DIRECT);
+
+		ASSERT_GE(fd, 0);
+		for (size_t len = VT_MIB / 4; len <= POOL_MAX; len *= 2)
+			EXPECT_EQ(0, vt_write_and_read(fd, buf, len,
+						       VT_REGION_DATA, len)) {
+				TH_LOG("%s: %s", self->disks[i].path, vt_error);
+			}
+		close(fd);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -805,6 +805,9 @@ bool dma_dev_need_sync(struct device *dev);
 bool dma_need_unmap(struct device *dev);
 int dma_set_physical(struct device *dev, u64 *mask);
 size_t swiotlb_max_mapping_size(struct device *dev);
+size_t swiotlb_pool_size(struct device *dev);
+
+#define IO_TLB_SIZE			2048
 size_t dma_max_mapping_size(struct device *dev);
 int dma_set_mask(struct device *dev, u64 mask);
 int dma_set_coherent_mask(struct device *dev, u64 mask);
