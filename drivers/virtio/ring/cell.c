@@ -35,6 +35,9 @@
 
 #define CELL_BOUNCE_MAX		4096
 
+/* KiB of cells that a device may have by default. */
+#define CELL_MAX		8192
+
 /* A data cell has room for a table of so many bytes, whatever bounce_max is. */
 #define CELL_DATA_MIN		2048
 
@@ -67,6 +70,11 @@ static const struct kernel_param_ops bounce_max_ops = {
 module_param_cb(bounce_max, &bounce_max_ops, &bounce_max, 0644);
 MODULE_PARM_DESC(bounce_max,
 		 "copy translated buffers of up to so many bytes, 0 to 4096, instead of mapping them; for queues created from then on");
+
+static uint cell_max = CELL_MAX;
+module_param(cell_max, uint, 0644);
+MODULE_PARM_DESC(cell_max,
+		 "KiB that the cells of a device take at most; for queues created from then on");
 
 static bool cell_in(enum vring_cell_kind kind)
 {
@@ -117,9 +125,16 @@ static void *cell_get(struct vring_virtqueue *vq, enum vring_cell_kind kind,
 void vring_cell_init_queue(struct vring_virtqueue *vq)
 {
 	vq->bounce_max = READ_ONCE(bounce_max);
+	vq->cell_pages = DIV_ROUND_UP((u64)READ_ONCE(cell_max) * SZ_1K,
+				      PAGE_SIZE);
 	/* Large tables go there, too. */
 	vq->data_cell = roundup_pow_of_two(max_t(u32, vq->bounce_max,
 						 CELL_DATA_MIN));
+}
+
+static u32 xfer_blocks(const struct vring_ring *ring)
+{
+	return DIV_ROUND_UP(ring->num, VRING_XFER_BLOCK);
 }
 
 /**
@@ -155,7 +170,8 @@ int vring_cell_alloc(struct vring_virtqueue *vq, struct vring_ring *ring)
 	}
 	if (vq->mapping != VRING_MAP_CELLS)
 		return 0;
-	ring->xfer = kvcalloc(ring->num, sizeof(*ring->xfer), GFP_KERNEL);
+	ring->xfer = kvcalloc(xfer_blocks(ring), sizeof(*ring->xfer),
+			      GFP_KERNEL);
 	if (ring->xfer)
 		return 0;
 
@@ -183,6 +199,10 @@ void vring_cell_drop(struct vring_virtqueue *vq, struct vring_ring *ring)
 			if (chunk->mem)
 				vring_dma_free_chunk(vq, chunk, cell_in(kind));
 		}
+	}
+	for (i = 0; ring->xfer && i < xfer_blocks(ring); i++) {
+		kfree(ring->xfer[i]);
+		ring->xfer[i] = NULL;
 	}
 }
 
@@ -298,12 +318,28 @@ static void cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 	}
 }
 
-/* Nothing is remembered of a request yet, and there is room for a small one. */
-static void xfer_reset(struct vring_xfer *xfer)
+/* The entry of an id, which keeps its block for good; NULL without memory. */
+static struct vring_xfer *xfer_get(struct vring_virtqueue *vq, u16 id)
+{
+	struct vring_xfer *xfer = vring_xfer(vq, id);
+
+	if (likely(xfer))
+		return xfer;
+	xfer = kmalloc_array_node(VRING_XFER_BLOCK, sizeof(*xfer),
+				  GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC,
+				  dev_to_node(vq->dma_dev));
+	if (!xfer)
+		return NULL;
+	vq->ring.xfer[id / VRING_XFER_BLOCK] = xfer;
+	return &xfer[id % VRING_XFER_BLOCK];
+}
+
+/* Nothing is remembered of a request yet; it will have so many entries. */
+static void xfer_reset(struct vring_xfer *xfer, u32 sgs)
 {
 	xfer->mem = NULL;
-	xfer->sgs = xfer->inline_sgs;
-	xfer->copies = xfer->inline_copies;
+	xfer->sgs = (struct scatterlist *)xfer->space;
+	xfer->copies = (struct vring_copy *)(xfer->sgs + sgs);
 	xfer->nout = 0;
 	xfer->nin = 0;
 	xfer->apart[false] = false;
@@ -314,13 +350,14 @@ static void xfer_reset(struct vring_xfer *xfer)
 /* Room for what has to be remembered of a request. */
 static int xfer_init(struct vring_xfer *xfer, u32 sgs, u32 copies, gfp_t gfp)
 {
-	xfer_reset(xfer);
-	if (likely(sgs <= VRING_XFER_SGS && copies <= VRING_XFER_COPIES))
+	size_t size = size_add(array_size(sgs, sizeof(*xfer->sgs)),
+			       array_size(copies, sizeof(*xfer->copies)));
+
+	xfer_reset(xfer, sgs);
+	if (likely(size <= sizeof(xfer->space)))
 		return 0;
 
-	xfer->mem = kmalloc(size_add(array_size(sgs, sizeof(*xfer->sgs)),
-				     array_size(copies, sizeof(*xfer->copies))),
-			    gfp & ~__GFP_HIGHMEM);
+	xfer->mem = kmalloc(size, gfp & ~__GFP_HIGHMEM);
 	if (!xfer->mem)
 		return -ENOMEM;
 	xfer->sgs = xfer->mem;
@@ -402,10 +439,18 @@ static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 				 struct scatterlist *sg, bool in, u8 *undo)
 {
-	struct vring_xfer *xfer = &vq->ring.xfer[id];
 	u32 len = sg->length;
+	struct vring_xfer *xfer;
 	void *cell = NULL;
 	dma_addr_t addr;
+
+	xfer = xfer_get(vq, id);
+	if (unlikely(!xfer)) {
+		addr = vring_dma_map_single(vq, sg, in);
+		if (addr != DMA_MAPPING_ERROR)
+			*undo = vring_dma_keep_single(vq, id, addr, len, in);
+		return addr;
+	}
 
 	if (len <= CELL_SMALL)
 		cell = cell_get(vq, in ? VRING_CELL_STATUS : VRING_CELL_HEADER,
@@ -422,9 +467,9 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 			return addr;
 	}
 
-	xfer_reset(xfer);
+	xfer_reset(xfer, !cell);
 	if (cell) {
-		xfer->inline_copies[0] = (struct vring_copy) {
+		xfer->copies[0] = (struct vring_copy) {
 			.page = sg_page(sg),
 			.offset = sg->offset,
 			.len = len,
@@ -436,9 +481,9 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 		return addr;
 	}
 
-	sg_init_table(xfer->inline_sgs, 1);
-	sg_set_page(xfer->inline_sgs, sg_page(sg), len, sg->offset);
-	addr = vring_dma_map_sg(vq, xfer->inline_sgs, in);
+	sg_init_table(xfer->sgs, 1);
+	sg_set_page(xfer->sgs, sg_page(sg), len, sg->offset);
+	addr = vring_dma_map_sg(vq, xfer->sgs, in);
 	if (unlikely(addr == DMA_MAPPING_ERROR))
 		return addr;
 	xfer->nout = !in;
@@ -470,13 +515,13 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		   struct scatterlist *sgs[], unsigned int out_sgs,
 		   unsigned int in_sgs, gfp_t gfp)
 {
-	struct vring_xfer *xfer = &vq->ring.xfer[req->id];
 	struct vring_seg *seg = vq->scratch;
 	struct cell_plan plan = { .id = req->id };
 	u32 left = req->num, mapped[2] = { }, copies = 0;
 	const u32 max_seg = vring_dma_max_seg(vq);
 	struct vring_cursor cursor[2];
 	bool apart[2] = { };
+	struct vring_xfer *xfer;
 	enum vring_cell_kind kind;
 	struct cell_list list;
 	unsigned int n;
@@ -488,6 +533,9 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		return -EAGAIN;
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
+	xfer = xfer_get(vq, req->id);
+	if (unlikely(!xfer))
+		return -EAGAIN;
 
 	for (n = 0; n < out_sgs + in_sgs; n++) {
 		bool in = n >= out_sgs;
@@ -573,7 +621,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
  */
 void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
 {
-	struct vring_xfer *xfer = &vq->ring.xfer[id];
+	struct vring_xfer *xfer = vring_xfer(vq, id);
 	const struct vring_copy *copy;
 	u32 i;
 

@@ -496,13 +496,14 @@ err_unmap:
 }
 
 /**
- * vring_dma_map_single - map a segment for a device that needs no unmapping
- * @vq: the virtqueue, VRING_MAP_ONLY and not premapped
+ * vring_dma_map_single - map a segment that is a request of its own
+ * @vq: the virtqueue, not premapped
  * @sg: the segment, a request of its own
  * @in: the device writes it
  *
- * @vq->mapping is VRING_MAP_SEGS afterwards if the segment, and whatever is
- * mapped from then on, has to be unmapped: vring_dma_keep_single() must follow.
+ * If @vq->mapping was VRING_MAP_ONLY it is VRING_MAP_SEGS afterwards if the
+ * segment, and whatever is mapped from then on, has to be unmapped.  Unless it is
+ * VRING_MAP_ONLY, vring_dma_keep_single() must follow.
  *
  * Context: as vring_dma_map().
  * Return: its DMA address, DMA_MAPPING_ERROR if it could not be mapped.
@@ -518,7 +519,8 @@ dma_addr_t vring_dma_map_single(struct vring_virtqueue *vq,
 		return DMA_MAPPING_ERROR;
 	vq->stats.mappings++;
 	/* The first buffer that was bounced: from now on there is work to do. */
-	if (unlikely(vring_dma_need_sync(vq->dma_dev)))
+	if (unlikely(vring_dma_need_sync(vq->dma_dev)) &&
+	    vq->mapping == VRING_MAP_ONLY)
 		vq->mapping = VRING_MAP_SEGS;
 	return addr;
 }
@@ -751,28 +753,39 @@ static enum dma_data_direction vring_cell_dir(const struct vring_virtqueue *vq,
  * have been.
  *
  * Context: any, serialized by the driver.
- * Return: 0, or -ENOMEM.
+ * Return: 0; -ENOMEM if memory is short, or if the device has as much as it may.
  */
 int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 			  bool in)
 {
+	atomic_t *pages = &vq->vq.vdev->cell_pages;
 	struct page *page;
 
-	/* A cell stays for good: never from the reserves of who swaps out. */
-	page = alloc_page(GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC |
-			  __GFP_ZERO);
-	if (!page)
+	/* A device that has all it may have asks for each request. */
+	if (atomic_read(pages) >= vq->cell_pages)
 		return -ENOMEM;
+	if (atomic_inc_return(pages) > vq->cell_pages)
+		goto err_count;
+	/* A cell stays for good: never from the reserves of who swaps out. */
+	page = alloc_pages_node(dev_to_node(vq->dma_dev),
+				GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC |
+				__GFP_ZERO, 0);
+	if (!page)
+		goto err_count;
 	chunk->addr = vring_map_page(vq->dma_dev, page, 0, PAGE_SIZE,
 				     vring_cell_dir(vq, in));
 	if (vring_mapping_error(vq->dma_dev, chunk->addr)) {
 		__free_page(page);
-		return -ENOMEM;
+		goto err_count;
 	}
 	chunk->mem = page_address(page);
 	vq->stats.mappings++;
 	vq->stats.cell_bytes += PAGE_SIZE;
 	return 0;
+
+err_count:
+	atomic_dec(pages);
+	return -ENOMEM;
 }
 
 /**
@@ -791,6 +804,7 @@ void vring_dma_free_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 	free_page((unsigned long)chunk->mem);
 	chunk->mem = NULL;
 	vq->stats.cell_bytes -= PAGE_SIZE;
+	atomic_dec(&vq->vq.vdev->cell_pages);
 }
 
 /**

@@ -167,22 +167,24 @@ struct vring_copy {
 	dma_addr_t addr;
 };
 
-/* What most requests need of it, and so comes without an allocation. */
-#define VRING_XFER_SGS		2
-#define VRING_XFER_COPIES	4
+/* Bytes of entries and copies that come without an allocation of their own. */
+#define VRING_XFER_INLINE	(2 * sizeof(struct scatterlist) + \
+				 2 * sizeof(struct vring_copy))
+
+/* So many of them are allocated at a time, in about a page. */
+#define VRING_XFER_BLOCK	24
 
 /**
  * struct vring_xfer - what a translated request holds until it completes
  * @sgs: entries that are mapped, device-readable ones first; the ring's own,
  *	since the driver may reuse its scatterlists at once
  * @copies: what is copied back
- * @mem: allocation that @sgs and @copies are in, NULL if they are inline
+ * @mem: allocation that @sgs and @copies are in, NULL if they are in @space
  * @nout: number of device-readable entries in @sgs
  * @nin: number of device-writable entries in @sgs
  * @apart: the entries of a direction are mapped one by one, not as a list
  * @ncopies: number of @copies
- * @inline_sgs: @sgs of a small request
- * @inline_copies: @copies of a small request
+ * @space: @sgs and @copies of a small request
  */
 struct vring_xfer {
 	struct scatterlist *sgs;
@@ -192,8 +194,7 @@ struct vring_xfer {
 	u32 nin;
 	bool apart[2];
 	u32 ncopies;
-	struct scatterlist inline_sgs[VRING_XFER_SGS];
-	struct vring_copy inline_copies[VRING_XFER_COPIES];
+	u8 space[VRING_XFER_INLINE] __aligned(8);
 };
 
 /**
@@ -236,7 +237,8 @@ struct vring_packed {
  * @used_off: offset of the device area in @mem, in bytes
  * @state: one entry a descriptor id
  * @segs: one entry a descriptor id
- * @xfer: one entry a descriptor id, if accesses are translated, else NULL
+ * @xfer: blocks of entries, one a descriptor id, each NULL until it is needed;
+ *	NULL if accesses are not translated
  * @chunk: the pages of each kind of cells, NULL if the ring has not got any
  * @split: the split layout's view of @mem
  * @packed: the packed layout's view of @mem
@@ -253,7 +255,7 @@ struct vring_ring {
 	u32 used_off;
 	struct vring_state *state;
 	struct vring_seg *segs;
-	struct vring_xfer *xfer;
+	struct vring_xfer **xfer;
 	struct vring_chunk *chunk[VRING_CELL_KINDS];
 	union {
 		struct vring_split split;
@@ -318,6 +320,7 @@ enum vring_mapping {
  * @mapping: how requests are mapped
  * @bounce_max: length in bytes of the longest list that is copied into a cell
  * @data_cell: length in bytes of a data cell
+ * @cell_pages: pages of cells that all queues of the device may have
  * @free_head: first free descriptor id
  * @oldest: in order, id of the request that the device uses next
  * @batch_last: id of the last request of a batch
@@ -356,6 +359,7 @@ struct vring_virtqueue {
 	u8 mapping;
 	u16 bounce_max;
 	u16 data_cell;
+	u32 cell_pages;
 	u16 free_head;
 	u16 num_added;
 	u16 oldest;
@@ -379,6 +383,15 @@ static __always_inline struct scatterlist *vring_sg_next(struct scatterlist *sg)
 	if (sg_is_last(sg))
 		return NULL;
 	return likely(!sg_is_chain(sg + 1)) ? sg + 1 : sg_next(sg);
+}
+
+/* What a translated request holds; NULL if there has been no memory for it. */
+static inline struct vring_xfer *vring_xfer(const struct vring_virtqueue *vq,
+					    u16 id)
+{
+	struct vring_xfer *block = vq->ring.xfer[id / VRING_XFER_BLOCK];
+
+	return likely(block) ? &block[id % VRING_XFER_BLOCK] : NULL;
 }
 
 /* An id that no request has: those end at VRING_MAX_NUM. */

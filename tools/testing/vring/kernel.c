@@ -454,6 +454,10 @@ const char *shim_debugfs_read(const char *name, const struct dentry *parent)
 	return file.seq.text;
 }
 
+void __weak shim_param_cell_max(unsigned int val)
+{
+}
+
 /* A ring without the parameter takes any value for it, as a kernel's does. */
 int __weak shim_set_bounce_max(const char *val)
 {

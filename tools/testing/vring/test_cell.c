@@ -421,14 +421,18 @@ static void no_memory_for_cells(struct run *t)
 	test_queue(t);
 	r = drv_req_shape(&t->drv, &shape);
 	kernel_out_of_memory(true);
-	/* Four segments are too many to be remembered without memory, too. */
+	/* Nothing to remember the request with: segment by segment. */
 	check_eq(test_add(t, r), 4);
-	kernel_out_of_memory(false);
 	check_eq(t->q->vq->num_free, 12);
 	check_no_cells();
 	test_serve(t, 1);
+	check_eq(test_round_trip(t, &(struct drv_shape){ 0, 1, { 3000 } }), 1);
+	check_eq(test_round_trip(t, &(struct drv_shape){ 1, 0, { 30 } }), 1);
+	check_no_cells();
+	kernel_out_of_memory(false);
 
-	/* Two are not. */
+	/* Once there was memory for that, more is needed for large ones only. */
+	check_eq(test_round_trip(t, &(struct drv_shape){ 0, 1, { 5000 } }), 1);
 	r = drv_req(&t->drv, 1, 1, 3000);
 	kernel_out_of_memory(true);
 	check_eq(test_add(t, r), 2);
@@ -445,12 +449,48 @@ static void no_memory_for_cells(struct run *t)
 	check_eq(test_round_trip(t, &shape), 0);
 }
 
+/* All queues of a device together have so much and no more. */
+static void bounded(struct run *t)
+{
+	static const struct { unsigned int kib, pages; } bounds[] = {
+		{ 0, 0 }, { 3, 1 }, { 12, 3 }, { 16, 4 },
+	};
+	struct dev_queue *other;
+	unsigned int i, n;
+
+	for (i = 0; i < ARRAY_SIZE(bounds); i++) {
+		shim_param_cell_max(bounds[i].kib);
+		other = dev_create_queue(&t->dev, &(struct queue_opts){ .index = 1 });
+		test_queue(t);
+		/* A cell of 4,096 bytes each, or a mapping. */
+		for (n = 0; n < 8; n++)
+			drv_submit(&t->drv, 0, 1, 4096);
+		check_eq(dma_stats(NULL).live_cells, bounds[i].pages);
+		check_eq(dma_stats(NULL).live_maps, 8 - bounds[i].pages);
+		check_eq(atomic_read(&t->dev.vdev.cell_pages), bounds[i].pages);
+		test_serve(t, 8);
+		/* The other queue gets none, until this one gives back its own. */
+		swap(t->q, other);
+		drv_init(&t->drv, t->q);
+		check_eq(test_round_trip(t, &(struct drv_shape){ 0, 1, { 4096 } }), 1);
+		dev_delete_queue(other);
+		check_eq(atomic_read(&t->dev.vdev.cell_pages), 0);
+		check_eq(test_round_trip(t, &(struct drv_shape){ 0, 1, { 4096 } }),
+			 !bounds[i].pages);
+		dev_delete_queue(t->q);
+		check_eq(atomic_read(&t->dev.vdev.cell_pages), 0);
+	}
+	shim_param_cell_max(8192);
+	test_queue(t);
+}
+
 static void no_mapping_for_cells(struct run *t)
 {
 	struct drv_req *r;
 	unsigned int in;
 
 	test_queue(t);
+	check_eq(test_round_trip(t, &(struct drv_shape){ 0, 1, { 5000 } }), 1);
 	for (in = 0; in < 2; in++) {
 		r = drv_req(&t->drv, !in, in, 3000);
 		/* The page is there, and cannot be mapped. */
@@ -472,6 +512,7 @@ static void small_goes_with_data(struct run *t)
 	static struct served s;
 
 	test_queue(t);
+	check_eq(test_round_trip(t, &(struct drv_shape){ 0, 1, { 5000 } }), 1);
 	/* No memory for headers, but for the cell of the data. */
 	fail_nth(1);
 	check_eq(test_add(t, drv_req_shape(&t->drv, &(struct drv_shape) {
@@ -755,6 +796,7 @@ const struct test cell_tests[] = {
 	  AXIS_CELLS | AXIS_INDIRECT },
 	{ "without memory for cells requests are mapped", no_memory_for_cells,
 	  AXIS_CELLS | AXIS_INDIRECT },
+	{ "all cells of a device together have a bound", bounded, AXIS_CELLS },
 	{ "a cell that cannot be mapped is done without", no_mapping_for_cells,
 	  AXIS_CELLS | AXIS_INDIRECT },
 	{ "without a cell for headers they go with the data", small_goes_with_data,

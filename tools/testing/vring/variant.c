@@ -87,6 +87,7 @@ void test_device(struct run *t, u64 features)
 	if (t->access == TRANSLATED_OPS || t->access == PHYSICAL_OPS)
 		dma_arch_has_ops();
 	test_bounce_max(t->access == TRANSLATED_MAPPED ? "0" : "4096");
+	shim_param_cell_max(8192);
 	dev_init(&t->dev, features, mode[t->access]);
 	t->dev.parent.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;
 	t->dev.other.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;

@@ -164,6 +164,7 @@ typedef unsigned short umode_t;
 		default: container_of(p, t, m))
 #define upper_32_bits(n)	((u32)((u64)(n) >> 32))
 #define lower_32_bits(n)	((u32)(n))
+#define SZ_1K		1024
 #define SZ_4K		4096
 
 #define struct_size(p, m, n)	(sizeof(*(p)) + sizeof((p)->m[0]) * (size_t)(n))
@@ -335,6 +336,7 @@ typedef struct { long counter; } atomic_long_t;
 #define atomic_set(v, i)	__atomic_store_n(&(v)->counter, i, __ATOMIC_RELAXED)
 #define atomic_inc(v)		((void)__atomic_add_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST))
 #define atomic_dec(v)		((void)__atomic_sub_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST))
+#define atomic_inc_return(v)	__atomic_add_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST)
 #define atomic_dec_and_test(v)	(__atomic_sub_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST) == 0)
 #define atomic64_read		atomic_read
 #define atomic64_set		atomic_set
@@ -460,6 +462,7 @@ void shim_free(const void *p);
 #define kvmalloc			kmalloc
 #define kvzalloc			kzalloc
 #define kvmalloc_array			kmalloc_array
+#define kmalloc_array_node(n, s, g, i)	((void)(i), kmalloc_array(n, s, g))
 #define kvcalloc			kcalloc
 #define kmalloc_node(s, g, n)		kmalloc(s, g)
 #define kzalloc_node(s, g, n)		kzalloc(s, g)
@@ -472,6 +475,7 @@ void shim_free(const void *p);
 #define vfree(p)			shim_free(p)
 #define kfree_sensitive(p)		shim_free(p)
 #define alloc_page(g)			shim_alloc_page(g)
+#define alloc_pages_node(n, g, o)	((void)(n), shim_alloc_page(g))
 #define __free_page(p)			shim_free_page(p)
 #define free_page(a)			shim_free_page((struct page *)(a))
 #define alloc_pages_exact(s, g)		shim_alloc(PAGE_ALIGN(s), PAGE_SIZE, g, __FILE__, __LINE__)
@@ -704,7 +708,12 @@ struct device {
 #define device_iommu_mapped(d) \
 	((d)->shim_mode == SHIM_DMA_IDENTITY || (d)->shim_mode == SHIM_DMA_TRANSLATED)
 #define is_swiotlb_force_bounce(d) ((d)->shim_mode == SHIM_DMA_BOUNCED)
-#define module_param(n, t, p)
+#define module_param(n, t, p) \
+	void shim_param_##n(t val) \
+	{ \
+		n = val; \
+	} \
+	struct kernel_param
 #define module_param_named(n, v, t, p)
 #define module_param_cb(n, o, p, m) \
 	int shim_set_##n(const char *val) \
@@ -736,6 +745,9 @@ struct kernel_param_ops {
 
 /* What the command line does to a parameter of module_param_cb(). */
 int shim_set_bounce_max(const char *val);
+
+/* And to those of module_param(). */
+void shim_param_cell_max(unsigned int val);
 
 int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsigned int min,
 			  unsigned int max);
