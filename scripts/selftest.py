@@ -62,6 +62,7 @@ class Boot:
     tests: tuple = ("dma_access.sh",)       # if not full
     devices: object = None                  # if not those of full or of the policies
     expected: tuple = ()                    # of what would be a problem, see Guest
+    machine: dict = None                    # what else of Machine is not as usual
 
     def has_vfio(self):
         """Whether vfio_dma is among its tests."""
@@ -123,6 +124,13 @@ def boots(quick, everything):
                         Device("blk", "vtblk3", mode="legacy"),
                         Device("scsi", "vtscsi0", access=True)]
     plan[-1].expected = (r"swiotlb buffer is full \(sz: \d+ bytes\)",)
+    add("memory", "ours", "intel", "on", False, 300)
+    plan[-1].tests = ("memory.sh",)
+    plan[-1].machine = {"smp": 8, "memory": "256M"}
+    plan[-1].devices = [
+        Device("net", "vtnet0", access=True, tap=True, queues=8, options="rx_queue_size=1024"),
+        Device("blk", "vtblk0", access=True, options="num-queues=8,queue-size=1024"),
+        Device("console", "vtcon0", access=True, ports=("vt.a",))]
     add("ours", "ours", "intel", "default", True, 600)
     add("ours-strict", "ours", "intel", "strict", True, 600)
     for iommu in VIOMMUS:
@@ -195,7 +203,7 @@ def nic_pair(number, first, second):
 
 def guest_for(boot, progress):
     machine = Machine(boot.iommu, boot.devices or (
-        all_devices() if boot.full else policy_devices(boot.iommu)))
+        all_devices() if boot.full else policy_devices(boot.iommu)), **boot.machine or {})
     expected = boot.expected
     machine.one_thread = boot.has_vfio()
     for pci, arguments in VFIO.items() if boot.has_vfio() else ():
