@@ -128,7 +128,8 @@ def boots(quick, everything):
     plan[-1].tests = ("memory.sh",)
     plan[-1].machine = {"smp": 8, "memory": "256M"}
     plan[-1].devices = [
-        Device("net", "vtnet0", access=True, tap=True, queues=8, options="rx_queue_size=1024"),
+        Device("net", "vtnet0", access=True, tap=True, queues=8,
+               options="mq=on,vectors=18,rx_queue_size=1024"),
         Device("blk", "vtblk0", access=True, options="num-queues=8,queue-size=1024"),
         Device("console", "vtcon0", access=True, ports=("vt.a",))]
     add("ours", "ours", "intel", "default", True, 600)
