@@ -7,7 +7,7 @@ on the release kernel and with virtio as modules, then where DMA goes for every
 policy that the command line can express, under each vIOMMU, and under the kernel
 with every checker, which meets a hostile back end in userspace besides.  Names of
 boots (--list) restrict the run to them.  "debug" and "debug-strict", all of the
-tests with every checker, "kcsan", all of them with an eye on races, and
+tests with every checker, "debug-p9-kill", "kcsan", all of them with an eye on races, and
 "kcsan-swiotlb" take up to an hour each without KVM and run only if named.  QUICK=1
 leaves out the slow kernels and all but the most telling policies.
 build/BASE/selftest.json has every result; the last line is "N passed, N failed, N
@@ -102,6 +102,7 @@ def boots(quick, everything):
             boot.expected = HOSTILE
         add("kcsan", "kcsan", "intel", "default", True, 3600, "vtest.scale=50")
         plan[-1].devices = [d for d in all_devices() if d.kind != "9p"]
+        add("debug-p9-kill", "debug", "intel", "strict", False, 900)
         add("kcsan-swiotlb", "kcsan", "intel", "swiotlb", False, 900)
         plan[-1].tests = ("ring_race.sh",)
     if not quick:
@@ -132,6 +133,12 @@ def boots(quick, everything):
                options="mq=on,vectors=18,rx_queue_size=1024"),
         Device("blk", "vtblk0", access=True, options="num-queues=8,queue-size=1024"),
         Device("console", "vtcon0", access=True, ports=("vt.a",))]
+    for case in ("default", "strict"):
+        add("p9-kill-" + case, "ours", "intel", case, False, 300)
+    for boot in plan:
+        if "p9-kill" in boot.name:
+            boot.tests = ("p9_kill",)
+            boot.devices = [Device("9p", "slow0", access=True, read_bps=512)]
     add("ours", "ours", "intel", "default", True, 600)
     add("ours-strict", "ours", "intel", "strict", True, 600)
     for iommu in VIOMMUS:

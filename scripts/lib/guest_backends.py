@@ -164,8 +164,9 @@ class Backends:
             share = os.path.join(self.dir, device.id + ".share")
             os.mkdir(share)
             self.shares[device.id] = share
-            args += ["-fsdev", "local,id=fs-%s,path=%s,security_model=none"
-                     % (device.id, share)]
+            args += ["-fsdev", "local,id=fs-%s,path=%s,security_model=none%s" % (
+                device.id, share,
+                device.read_bps and ",throttling.bps-read=%d" % device.read_bps or "")]
             words += ["fsdev=fs-" + device.id, "mount_tag=" + device.id]
         elif device.kind == "console":
             args += ["-device", ",".join(words)]

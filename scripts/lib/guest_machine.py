@@ -152,7 +152,8 @@ def nvme(pci):
 class Device:
     """A virtio device.  mode: modern, transitional or legacy.  wire: NAME.a or
     NAME.b, the two NICs that are connected to each other.  tap: a NIC that takes
-    TSO and whose packets are lost; queues: of those that each CPU has.  bus: pcie.0, port (a root port of its own),
+    TSO and whose packets are lost; queues: of those that each CPU has.  read_bps: how
+    many bytes a 9p share reads in a second.  bus: pcie.0, port (a root port of its own),
     bridge (one PCIe-to-PCI bridge for all of them), bypass (one on an expander
     bus that the IOMMU leaves alone), mmio, virt-mmio (of the arm64 board) or ccw (of
     s390).  port: the slot of its root port, and
@@ -171,6 +172,7 @@ class Device:
     queues: int = 1
     mac: str = ""
     ports: tuple = ()
+    read_bps: int = 0
     function: int = 0
     port: int = 0
     number: int = 0

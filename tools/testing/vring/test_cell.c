@@ -352,6 +352,62 @@ static void deleted_without_copying(struct run *t)
 	drv_free(&t->drv, r);
 }
 
+/*
+ * What is copied comes back whole.  Without coherence, what is mapped does as
+ * well: the cache's lines are thrown away.
+ */
+static bool comes_back_whole(const struct run *t, u32 len)
+{
+	switch (t->access) {
+	case TRANSLATED:
+		return len <= 4096;
+	case TRANSLATED_MAPPED:
+		return len <= 128;
+	case BOUNCED:
+	case PHYSICAL_BOUNCED:
+	case TRANSLATED_NONCOHERENT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * The contract of virtio_ring_dma.rst, "A buffer is the device's until its token
+ * is back": here the driver breaks it, and its buffer has another owner.
+ */
+static void given_up_early(struct run *t)
+{
+	static const u32 lens[] = { 1, 128, 129, 4096, 4097, 9000 };
+	static struct served s;
+	unsigned int i, w;
+	static u8 data[9000];
+
+	memset(data, 0xdd, sizeof(data));
+	test_queue(t);
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		const u32 len = lens[i], written[] = { 0, len / 3, len };
+
+		for (w = 0; w < ARRAY_SIZE(written); w++) {
+			const struct drv_shape shape = { 0, 1, { len } };
+			struct drv_req *r = drv_req_shape(&t->drv, &shape);
+			u32 lost = 0, said, j;
+
+			memset(r->seg[0].buf, 0x11, len);
+			test_add(t, r);
+			check(drv_dev_take(&t->drv, &s));
+			memset(r->seg[0].buf, 0x5a, len);
+			dev_write(t->q, &s.req, 0, data, written[w]);
+			dev_complete(t->q, &s.req, written[w]);
+			check(virtqueue_get_buf(t->q->vq, &said) == r);
+			for (j = 0; j < len; j++)
+				lost += r->seg[0].buf[j] != 0x5a;
+			check_eq(lost, comes_back_whole(t, len) ? len : written[w]);
+			drv_take_back(&t->drv, r);
+		}
+	}
+}
+
 /* Requests of one segment reach the cells of every id. */
 static void load(struct run *t, bool in, u32 len)
 {
@@ -792,6 +848,8 @@ const struct test cell_tests[] = {
 	  detached_with_content, AXIS_CELLS | AXIS_INDIRECT },
 	{ "deleting a queue copies nothing", deleted_without_copying,
 	  AXIS_CELLS | AXIS_INDIRECT },
+	{ "a buffer that is given up early is overwritten, as a whole if it is copied",
+	  given_up_early, AXIS_ACCESS | AXIS_INDIRECT },
 	{ "cells take as much memory as their sizes say", bounded_memory,
 	  AXIS_CELLS | AXIS_INDIRECT },
 	{ "without memory for cells requests are mapped", no_memory_for_cells,

@@ -75,6 +75,8 @@
 #		  -device virtserialport,chardev=cb,name=vt.b
 #	9p	mount_tag=vt9p0, vt9p1, ...: an empty writable directory each,
 #		security_model=none or mapped-xattr
+#		mount_tag=slow0: one that reads 512 bytes a second and not more,
+#		  -fsdev local,throttling.bps-read=512,...
 #	rng	virtio-rng-pci, any number, any back end
 #	input	virtio-keyboard-pci, any number
 #	balloon	virtio-balloon-pci, one, in a guest of at least 256 MiB, never
