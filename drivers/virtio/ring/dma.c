@@ -164,7 +164,8 @@ EXPORT_SYMBOL_GPL(virtio_max_request_size);
  * gives each segment slots of its own.
  */
 static bool vring_never_fits(const struct vring_virtqueue *vq,
-			     struct scatterlist *sgs[], unsigned int lists)
+			     struct scatterlist *sgs[], unsigned int lists,
+			     u32 entries)
 {
 	size_t pool = swiotlb_pool_size(vq->dma_dev), len = 0;
 	struct scatterlist *sg;
@@ -173,7 +174,7 @@ static bool vring_never_fits(const struct vring_virtqueue *vq,
 	if (!vq->bounce || pool == SIZE_MAX)
 		return false;
 	for (n = 0; n < lists; n++)
-		for (sg = sgs[n]; sg; sg = sg_next(sg))
+		for (sg = sgs[n]; sg && entries; sg = sg_next(sg), entries--)
 			len = size_add(len, ALIGN((size_t)sg->length,
 						  IO_TLB_SIZE));
 	if (len <= pool)
@@ -385,7 +386,8 @@ int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 
 err_unmap:
 	vring_unmap_segs(vq, req->segs, first, num, req->linear, 0);
-	if (err == -ENOMEM && vring_never_fits(vq, sgs, out_sgs + in_sgs))
+	if (err == -ENOMEM &&
+	    vring_never_fits(vq, sgs, out_sgs + in_sgs, req->num))
 		err = -EIO;
 	return err;
 }
