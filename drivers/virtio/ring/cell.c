@@ -351,6 +351,7 @@ static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 		      u32 entries, void *cell, dma_addr_t addr, bool in)
 {
 	for (; entries--; sg = vring_sg_next(sg)) {
+		vring_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
 		if (in)
 			xfer->copies[xfer->ncopies++] = (struct vring_copy) {
@@ -391,6 +392,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 		cell = cell_get(vq, in ? VRING_CELL_IN : VRING_CELL_OUT, id,
 				&addr);
 	if (cell) {
+		vring_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, len, false);
 		vring_dma_give_cell(vq, addr, len, in);
 		vq->stats.bounced_bytes += len;

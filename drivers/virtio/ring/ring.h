@@ -13,6 +13,7 @@
 #define _VIRTIO_RING_RING_H
 
 #include <linux/bits.h>
+#include <linux/kmsan.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 #include <linux/virtio.h>
@@ -386,6 +387,18 @@ struct vring_used_buf {
 static inline bool vring_batch_left(const struct vring_virtqueue *vq)
 {
 	return unlikely(READ_ONCE(vq->in_batch));
+}
+
+/*
+ * What dma_map_page() does for KMSAN, for an entry that is copied and so not
+ * mapped, before it is copied: a hole in what the device reads is reported, what
+ * the device writes counts as written.  No poison gets into a device-writable
+ * cell, and so none comes back with what the device wrote.
+ */
+static inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
+{
+	kmsan_handle_dma(sg_page(sg), sg->offset, sg->length,
+			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
 }
 
 /* core.c */

@@ -50,6 +50,7 @@ void kernel_reset(void)
 {
 	free(k.page);
 	memset(&k, 0, sizeof(k));
+	kmsan_reset();
 	shim_xen_domain = false;
 	shim_big_endian_guest = false;
 	shim_signal = false;
@@ -68,6 +69,8 @@ void kernel_check_clean(void)
 		fail("%u locks are still held", k.locks);
 	if (k.warnings)
 		fail("unexpected warning: %s", k.first_warning);
+	if (kmsan_take_reports())
+		fail("bytes that nobody wrote went to a device");
 	for (i = 0; i < k.nmessages; i++)
 		if (!k.message[i].taken && k.message[i].level >= SHIM_WARN)
 			fail("unexpected message: %s", k.message[i].text);
