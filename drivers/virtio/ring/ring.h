@@ -311,7 +311,9 @@ enum vring_mapping {
  * @in_batch: the device used several buffers at once, not all reaped yet
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
  * @mapping: how requests are mapped
- * @bounce_max: length in bytes of the longest list that is copied into a cell
+ * @bounce_max: length in bytes of the longest list that is copied into a data
+ *	cell
+ * @small_max: the same of a cell for headers or status, 0 if none is to be
  * @data_cell: length in bytes of a data cell
  * @free_head: first free descriptor id
  * @oldest: in order, id of the request that the device uses next
@@ -346,6 +348,7 @@ struct vring_virtqueue {
 	bool bounce;
 	u8 mapping;
 	u16 bounce_max;
+	u16 small_max;
 	u16 data_cell;
 	u16 free_head;
 	u16 num_added;

@@ -209,6 +209,24 @@ int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsign
 	return 0;
 }
 
+int kstrtoint(const char *s, unsigned int base, int *res)
+{
+	char *end;
+	long n = strtol(s, &end, base);
+
+	if (end == s || (*end && strcmp(end, "\n")))
+		return -EINVAL;
+	if (n != (int)n)
+		return -ERANGE;
+	*res = n;
+	return 0;
+}
+
+int param_get_int(char *buffer, const struct kernel_param *kp)
+{
+	return sprintf(buffer, "%d\n", *(int *)kp->arg);
+}
+
 int param_get_uint(char *buffer, const struct kernel_param *kp)
 {
 	return sprintf(buffer, "%u\n", *(unsigned int *)kp->arg);

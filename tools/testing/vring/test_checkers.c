@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the kernel's checkers see of a driver's buffers, whatever becomes of them. */
 #include "test.h"
+#include "../../../drivers/virtio/ring/ring.h"
 
 /* Buffers of all lengths that are treated differently, and of all numbers. */
 static const struct drv_shape shapes[] = {
@@ -118,6 +119,40 @@ static void next_user_of_a_cell(struct run *t)
 	}
 }
 
+/* ---- DMA_API_DEBUG, which has bounce_max=-1 for a default ---- */
+
+static void every_buffer_is_mapped(struct run *t)
+{
+	static const u32 lens[] = { 1, 16, 128, 129, 4096, 5000 };
+	static struct served s;
+	unsigned int i, in, seg;
+	struct drv_req *r;
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		test_queue_with(t, "-1", 16);
+		for (in = 0; in < 2; in++) {
+			check_eq(test_add(t, drv_req(&t->drv, !in, in, lens[i])), 1);
+			check_eq(dma_stats(NULL).live_cells, 0);
+			test_serve(t, 1);
+		}
+		dev_delete_queue(t->q);
+	}
+	test_queue_with(t, "-1", 64);
+	for (i = 0; i < ARRAY_SIZE(shapes); i++) {
+		r = drv_req_shape(&t->drv, &shapes[i]);
+		check_eq(test_add(t, r), !!shapes[i].nout + !!shapes[i].nin);
+		check(drv_dev_take(&t->drv, &s));
+		for (seg = 0; seg < r->nout + r->nin; seg++)
+			check(!r->seg[seg].copied);
+		drv_dev_finish(&t->drv, &s, r->writable, r->writable);
+		check_eq(drv_reap(&t->drv), 1);
+		check_eq(dma_stats(NULL).live_maps, 0);
+	}
+	check_eq(to_vring(t->q->vq)->stats.bounced_bytes, 0);
+	/* Tables are the ring's own: short ones have a cell, and long ones another. */
+	check_eq(dma_stats(NULL).live_cells, t->indirect ? 2 : 0);
+}
+
 const struct test checkers_tests[] = {
 	{ "KMSAN sees a byte that nobody wrote on its way out", nothing_unwritten_goes_out,
 	  AXIS_ACCESS | AXIS_INDIRECT },
@@ -127,5 +162,7 @@ const struct test checkers_tests[] = {
 	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ "KMSAN reports a buffer once and not the next one", next_user_of_a_cell,
 	  AXIS_ACCESS | AXIS_INDIRECT },
+	{ "with bounce_max=-1 every buffer of a driver is mapped", every_buffer_is_mapped,
+	  AXIS_CELLS | AXIS_INDIRECT },
 	{ 0 }
 };

@@ -122,7 +122,7 @@ static void sweep_small(struct run *t)
 		for (small.nout = 0; small.nout < 5; small.nout += 2) {
 			for (small.nin = !small.nout; small.nin < 5; small.nin += 2) {
 				failures = sweep_add(t, &small, before, small.nin == 2);
-				check_eq(failures > 0, !test_translated(t));
+				check_eq(failures > 0, !test_copied(t));
 			}
 		}
 	}

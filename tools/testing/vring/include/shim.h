@@ -741,9 +741,11 @@ struct kernel_param_ops {
 /* What the command line does to a parameter of module_param_cb(). */
 int shim_set_bounce_max(const char *val);
 
+int kstrtoint(const char *s, unsigned int base, int *res);
 int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsigned int min,
 			  unsigned int max);
 int param_get_uint(char *buffer, const struct kernel_param *kp);
+int param_get_int(char *buffer, const struct kernel_param *kp);
 
 struct module;
 struct cpumask;
