@@ -111,7 +111,7 @@ static void vring_set_phys_ops(struct device *dev)
 #endif /* CONFIG_ARCH_HAS_DMA_OPS */
 
 /* A physical address in a descriptor has 64 bits, whatever the transport. */
-static u64 vring_phys_mask = DMA_BIT_MASK(64);
+static u64 vring_phys_mask = U64_MAX;
 
 /*
  * Make the virtio device itself a DMA device for which DMA addresses are
