@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/initramfs.sh [plain|modular|kcsan|bench|life|arm64|s390x]
+# usage: scripts/initramfs.sh [plain|modular|kcsan|kmsan|debug|bench|life|arm64|s390x]
 # Pack the guest's root file system: busybox, the scripts of scripts/guest, the
 # kernel's own kselftest runner with our tests, and with "modular" the modules
-# of that kernel, with "kcsan" the module that races; or, with "bench" and "life",
-# what make bench measures with and what make life loads the guest with, in place
-# of the tests; or the tests and Debian's busybox of another architecture.  Result:
-# build/BASE/initramfs.cpio.gz, initramfs-NAME.cpio.gz, initramfs-bench.cpio or
-# initramfs-life.cpio, the same bytes from the same input.
+# of that kernel, with "kcsan" the module that races, with "kmsan" and "debug" the
+# one that checkers complain of; or, with "bench" and "life", what make bench
+# measures with and what make life loads the guest with, in place of the tests; or
+# the tests and Debian's busybox of another architecture.  Result:
+# build/BASE/initramfs.cpio.gz, initramfs-NAME.cpio.gz, or initramfs-NAME.cpio with
+# "bench", "life" and "kmsan", the same bytes from the same input.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,10 +20,11 @@ tree=$out/linux
 flavour=${1:-plain}
 case $flavour in
 plain)		image=$out/initramfs.cpio.gz ;;
-modular|kcsan|arm64|s390x)
+modular|kcsan|debug|arm64|s390x)
 		image=$out/initramfs-$flavour.cpio.gz ;;
-# Not compressed: it is large, and a guest is slow to unpack it.
-bench|life)	image=$out/initramfs-$flavour.cpio ;;
+# Not compressed: it is large, or the guest slow, and takes long to unpack it.
+bench|life|kmsan)
+		image=$out/initramfs-$flavour.cpio ;;
 *)		sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
 esac
 
@@ -131,11 +133,17 @@ plain|modular)
 	program vdpa-beside -I$tests $tests/vtest.c $tests/vtest_vdpa.c ;;
 esac
 
-if [ "$flavour" = kcsan ]; then
-	module=$out/race/vring_race-kcsan.ko
-	[ -e "$module" ] || die "$module is missing: run scripts/module.sh race kcsan"
-	cp "$module" "$root/usr/lib/kselftest/virtio/vring_race.ko"
-fi
+# module NAME: one of tools/testing/vring for the tests of this kernel.
+module()
+{
+	module=$out/$1/vring_$1-$flavour.ko
+	[ -e "$module" ] || die "$module is missing: run scripts/module.sh $1 $flavour"
+	cp "$module" "$root/usr/lib/kselftest/virtio/vring_$1.ko"
+}
+case $flavour in
+kcsan)		module race ;;
+kmsan|debug)	module misuse ;;
+esac
 
 if [ "$flavour" = modular ]; then
 	[ -d "$out/modules/lib/modules" ] ||

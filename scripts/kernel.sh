@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/kernel.sh ours|stock|debug|kcsan|modular|{devices|arm64|s390x}[-stock]
+# usage: scripts/kernel.sh ours|stock|debug|kcsan|modular|{kmsan|devices|arm64|s390x}[-stock]
 # Build a kernel for the guest: the base with the series (ours), without it
-# (stock), with the series and every checker (debug) or the one for data races
-# (kcsan), with virtio as modules (modular), or with the drivers of QEMU's rarer
-# virtio devices (devices, with the series and without); or one for a guest of
-# another architecture.  Result: build/BASE/bzImage, or bzImage-NAME, for modular
-# with build/BASE/modules.  EXTRA_CONFIG=file merges a fragment into it, JOBS=n says
-# how many compilers run at a time.
+# (stock), with the series and every checker (debug), the one for data races (kcsan)
+# or the one for bytes that nobody wrote (kmsan, with the series and without), with
+# virtio as modules (modular), or with the drivers of QEMU's rarer virtio devices
+# (devices, with the series and without); or one for a guest of another architecture.
+# Result: build/BASE/bzImage, or bzImage-NAME, for modular with build/BASE/modules.
+# EXTRA_CONFIG=file merges a fragment into it, JOBS=n says how many compilers run at
+# a time.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -32,14 +33,16 @@ targets=("${image##*/}")
 case $flavour in
 ours)		suffix='' ; fragments+=(scripts/config/ours.config) ;;
 stock)		;;
-debug|kcsan)	fragments+=(scripts/config/ours.config "scripts/config/$flavour.config") ;;
+debug|kcsan|kmsan)
+		fragments+=(scripts/config/ours.config "scripts/config/$flavour.config") ;;
+kmsan-stock)	fragments+=(scripts/config/kmsan.config) ;;
 devices)	fragments+=(scripts/config/ours.config scripts/config/devices.config) ;;
 devices-stock)	fragments+=(scripts/config/devices.config) ;;
 modular)	fragments+=(scripts/config/ours.config scripts/config/modular.config)
 		targets+=(modules) ;;
 arm64|arm64-stock|s390x|s390x-stock)
 		fragments=(scripts/config/arch.config "scripts/config/${flavour%-stock}.config") ;;
-*)		sed -n '3,10s/^# //p' "$0" >&2; exit 2 ;;
+*)		sed -n '3,12s/^# //p' "$0" >&2; exit 2 ;;
 esac
 if [ -n "${EXTRA_CONFIG:-}" ]; then
 	[ -r "$EXTRA_CONFIG" ] || die "EXTRA_CONFIG=$EXTRA_CONFIG cannot be read"
@@ -93,7 +96,7 @@ git -C "$src" rev-parse -q --verify HEAD >/dev/null ||
 	die "$src is not a git tree: remove it and run again"
 sources=$(sources "$src")
 state=$({ echo "$sources"; cat "${fragments[@]}" "$0" scripts/lib/kbuild.sh
-	"${cross}gcc" --version; } | sha256sum)
+	"${cc##* }" --version; } | sha256sum)
 result=$out/bzImage$suffix
 if [ -e "$result" ] && [ -e "$obj/.state" ] && [ "$(cat "$obj/.state")" = "$state" ]; then
 	echo "kernel: $name is up to date: $result"

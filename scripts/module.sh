@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # usage: scripts/module.sh bench ours|stock
 #        scripts/module.sh race kcsan
+#        scripts/module.sh misuse kmsan|kmsan-stock|debug
 # Build a module of tools/testing/vring against a kernel that scripts/kernel.sh
 # has built.  Result: build/BASE/bench/vring_bench-ours.ko, for instance.
 set -eu
@@ -13,9 +14,11 @@ name=${1-}
 flavour=${2-}
 out=$PWD/build/${BASE:-6.12}
 case $name-$flavour in
-bench-ours|race-kcsan)	src=$out/linux localversion=-virtio-dma ;;
-bench-stock)		src=$out/stock localversion= ;;
-*)	sed -n '3,4s/^# //p' "$0" >&2; exit 2 ;;
+bench-ours|race-kcsan|misuse-kmsan|misuse-debug)
+	src=$out/linux localversion=-virtio-dma ;;
+bench-stock|misuse-kmsan-stock)
+	src=$out/stock localversion= ;;
+*)	sed -n '3,5s/^# //p' "$0" >&2; exit 2 ;;
 esac
 obj=$src/build-$flavour
 log=$out/logs/build-$name-module-$flavour.log
@@ -39,7 +42,7 @@ fi
 folder=$out/$name/$flavour
 rm -rf "$folder"
 mkdir "$folder"
-cp -R tools/testing/vring/bench tools/testing/vring/race "$folder"
+cp -R tools/testing/vring/bench "tools/testing/vring/$name" "$folder"
 kmake() { make --no-print-directory -C "$src" O="build-$flavour" CC="$cc" LOCALVERSION="$localversion" "$@" </dev/null; }
 {
 	# The kernel was built without modules and has its symbols in a file
@@ -50,7 +53,7 @@ kmake() { make --no-print-directory -C "$src" O="build-$flavour" CC="$cc" LOCALV
 	grep -E '(error|Error|undefined|\*\*\*)' "$log" | head -n 10 >&2
 	die "the module does not build for $flavour: see $log"
 }
-! grep -E '/(bench|race)/.*: warning: ' "$log" >&2 || die "warnings: see $log"
+! grep -E '/(bench|race|misuse)/.*: warning: ' "$log" >&2 || die "warnings: see $log"
 strip --strip-debug -o "$module" "$folder/$name/vring_$name.ko"
 echo "$state" >"$module.state"
 echo "module: $module"

@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
 # What the scripts that build kernels have in common; sourced by them.  "cross" is
-# the prefix of the compiler for another architecture, if one is meant.
+# the prefix of the compiler for another architecture, if one is meant, "flavour" the
+# kernel's: KMSAN is clang's.
 
 # The same bytes on every machine, and cache hits between the trees: nothing
 # of the machine, the time or the place goes into an object.
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=virtio-dma KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
-cc=${cross:-}gcc
+case ${flavour-} in
+kmsan*)	cc=clang
+	command -v clang >/dev/null || {
+		echo "KMSAN needs clang: apt-get install clang" >&2
+		exit 1
+	} ;;
+*)	cc=${cross:-}gcc ;;
+esac
 if command -v ccache >/dev/null; then
 	cc="$(cd "${BASH_SOURCE[0]%/*}" && pwd)/cached.sh $cc"
 	export CCACHE_DIR="${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/ccache}"

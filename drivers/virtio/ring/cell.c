@@ -27,7 +27,7 @@
 #define CELL_HEADER_SIZE	256
 #define CELL_STATUS_SIZE	128
 
-/* A list of up to so many bytes goes into a cell whatever bounce_max is. */
+/* A list of up to so many bytes goes into a cell, if any does. */
 #define CELL_SMALL		128
 
 /* Pieces of a cell start at multiples of this. */
@@ -56,20 +56,34 @@ static_assert(CELL_DATA_MIN % ARCH_DMA_MINALIGN == 0);
 /* The indexes of a position in a kind of cells have 32 bits. */
 static_assert((u64)VRING_MAX_NUM * CELL_BOUNCE_MAX <= U32_MAX);
 
-static uint bounce_max = CELL_BOUNCE_MAX;
+/* No buffer of a driver goes into a cell, however short it is. */
+#define CELL_BOUNCE_NOTHING	-1
+
+/*
+ * DMA_API_DEBUG checks what is mapped: memory on a stack, freed or mapped twice.
+ * Of a buffer that is copied it would see nothing.
+ */
+static int bounce_max = IS_ENABLED(CONFIG_DMA_API_DEBUG) ? CELL_BOUNCE_NOTHING :
+							   CELL_BOUNCE_MAX;
 
 static int bounce_max_set(const char *val, const struct kernel_param *kp)
 {
-	return param_set_uint_minmax(val, kp, 0, CELL_BOUNCE_MAX);
+	int max;
+
+	if (kstrtoint(val, 0, &max) || max < CELL_BOUNCE_NOTHING ||
+	    max > CELL_BOUNCE_MAX)
+		return -EINVAL;
+	WRITE_ONCE(*(int *)kp->arg, max);
+	return 0;
 }
 
 static const struct kernel_param_ops bounce_max_ops = {
 	.set	= bounce_max_set,
-	.get	= param_get_uint,
+	.get	= param_get_int,
 };
 module_param_cb(bounce_max, &bounce_max_ops, &bounce_max, 0644);
 MODULE_PARM_DESC(bounce_max,
-		 "copy translated buffers of up to so many bytes, 0 to 4096, instead of mapping them; for queues created from then on");
+		 "copy translated buffers of up to so many bytes, 0 to 4096, instead of mapping them, or none at all, -1 (default with CONFIG_DMA_API_DEBUG); for queues created from then on");
 
 static uint cell_max = CELL_MAX;
 module_param(cell_max, uint, 0644);
@@ -124,7 +138,10 @@ static void *cell_get(struct vring_virtqueue *vq, enum vring_cell_kind kind,
  */
 void vring_cell_init_queue(struct vring_virtqueue *vq)
 {
-	vq->bounce_max = READ_ONCE(bounce_max);
+	int max = READ_ONCE(bounce_max);
+
+	vq->bounce_max = max(max, 0);
+	vq->small_max = max == CELL_BOUNCE_NOTHING ? 0 : CELL_SMALL;
 	vq->cell_pages = DIV_ROUND_UP((u64)READ_ONCE(cell_max) * SZ_1K,
 				      PAGE_SIZE);
 	/* Large tables go there, too. */
@@ -266,13 +283,13 @@ static enum vring_cell_kind plan_list(struct vring_virtqueue *vq,
 	const size_t len = list->len;
 	enum vring_cell_kind kind;
 
-	if (len > max_t(u32, vq->bounce_max, CELL_SMALL))
+	if (len > max(vq->bounce_max, vq->small_max))
 		return VRING_CELL_KINDS;
 	/* In a cell its entries are one segment. */
 	if (list->entries > 1 && unlikely(len > vring_dma_max_seg(vq)))
 		return VRING_CELL_KINDS;
 	kind = in ? VRING_CELL_STATUS : VRING_CELL_HEADER;
-	if (len <= CELL_SMALL && plan_take(vq, plan, kind, len, offset))
+	if (len <= vq->small_max && plan_take(vq, plan, kind, len, offset))
 		return kind;
 	kind = in ? VRING_CELL_IN : VRING_CELL_OUT;
 	if (len <= vq->bounce_max && plan_take(vq, plan, kind, len, offset))
@@ -411,6 +428,7 @@ static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 		      u32 entries, void *cell, dma_addr_t addr, bool in)
 {
 	for (; entries--; sg = vring_sg_next(sg)) {
+		vring_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
 		if (in)
 			xfer->copies[xfer->ncopies++] = (struct vring_copy) {
@@ -452,13 +470,14 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 		return addr;
 	}
 
-	if (len <= CELL_SMALL)
+	if (len <= vq->small_max)
 		cell = cell_get(vq, in ? VRING_CELL_STATUS : VRING_CELL_HEADER,
 				id, &addr);
 	if (!cell && len <= vq->bounce_max)
 		cell = cell_get(vq, in ? VRING_CELL_IN : VRING_CELL_OUT, id,
 				&addr);
 	if (cell) {
+		vring_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, len, false);
 		vring_dma_give_cell(vq, addr, len, in);
 		vq->stats.bounced_bytes += len;

@@ -13,6 +13,7 @@
 #define _VIRTIO_RING_RING_H
 
 #include <linux/bits.h>
+#include <linux/kmsan.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 #include <linux/virtio.h>
@@ -318,7 +319,9 @@ enum vring_mapping {
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
  * @cell_sync: what the driver writes to a cell has to be synchronized
  * @mapping: how requests are mapped
- * @bounce_max: length in bytes of the longest list that is copied into a cell
+ * @bounce_max: length in bytes of the longest list that is copied into a data
+ *	cell
+ * @small_max: the same of a cell for headers or status, 0 if none is to be
  * @data_cell: length in bytes of a data cell
  * @cell_pages: pages of cells that all queues of the device may have
  * @free_head: first free descriptor id
@@ -358,6 +361,7 @@ struct vring_virtqueue {
 	bool cell_sync;
 	u8 mapping;
 	u16 bounce_max;
+	u16 small_max;
 	u16 data_cell;
 	u32 cell_pages;
 	u16 free_head;
@@ -411,6 +415,18 @@ struct vring_used_buf {
 static inline bool vring_batch_left(const struct vring_virtqueue *vq)
 {
 	return unlikely(READ_ONCE(vq->in_batch));
+}
+
+/*
+ * What dma_map_page() does for KMSAN, for an entry that is copied and so not
+ * mapped, before it is copied: a hole in what the device reads is reported, what
+ * the device writes counts as written.  No poison gets into a device-writable
+ * cell, and so none comes back with what the device wrote.
+ */
+static inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
+{
+	kmsan_handle_dma(sg_page(sg), sg->offset, sg->length,
+			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
 }
 
 /* core.c */

@@ -82,6 +82,23 @@ unsigned long kernel_trace_hits(const char *name);
 
 extern bool shim_big_endian_guest;
 
+/* ---- model_kmsan.c ---- */
+
+/* All has been written, and nothing was reported. */
+void kmsan_reset(void);
+
+/* Nobody has written these bytes. */
+void kmsan_poison(const void *p, size_t len);
+
+/* How many of these bytes nobody has written. */
+size_t kmsan_poisoned(const void *p, size_t len);
+
+/*
+ * Number of buffers since the last call that went to a device though nobody had
+ * written all of their bytes.
+ */
+unsigned int kmsan_take_reports(void);
+
 /* ---- model_dma.c ---- */
 
 /*

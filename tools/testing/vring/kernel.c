@@ -50,6 +50,7 @@ void kernel_reset(void)
 {
 	free(k.page);
 	memset(&k, 0, sizeof(k));
+	kmsan_reset();
 	shim_xen_domain = false;
 	shim_big_endian_guest = false;
 	shim_signal = false;
@@ -68,6 +69,8 @@ void kernel_check_clean(void)
 		fail("%u locks are still held", k.locks);
 	if (k.warnings)
 		fail("unexpected warning: %s", k.first_warning);
+	if (kmsan_take_reports())
+		fail("bytes that nobody wrote went to a device");
 	for (i = 0; i < k.nmessages; i++)
 		if (!k.message[i].taken && k.message[i].level >= SHIM_WARN)
 			fail("unexpected message: %s", k.message[i].text);
@@ -206,6 +209,24 @@ int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsign
 		return -EINVAL;
 	*(unsigned int *)kp->arg = n;
 	return 0;
+}
+
+int kstrtoint(const char *s, unsigned int base, int *res)
+{
+	char *end;
+	long n = strtol(s, &end, base);
+
+	if (end == s || (*end && strcmp(end, "\n")))
+		return -EINVAL;
+	if (n != (int)n)
+		return -ERANGE;
+	*res = n;
+	return 0;
+}
+
+int param_get_int(char *buffer, const struct kernel_param *kp)
+{
+	return sprintf(buffer, "%d\n", *(int *)kp->arg);
 }
 
 int param_get_uint(char *buffer, const struct kernel_param *kp)

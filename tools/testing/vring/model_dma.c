@@ -391,21 +391,27 @@ static void unmap(struct device *dev, dma_addr_t addr, size_t size,
 		     dir_name(m->dir));
 	if (!m->error_checked)
 		fail("mapping %#llx was never given to dma_mapping_error()", addr);
-	if (m->seen != m->cpu && dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+	if (m->seen != m->cpu && dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC)) {
 		memcpy(m->cpu, m->seen, size);
+		kmsan_unpoison_memory(m->cpu, size);
+	}
 	forget(m);
 }
 
 dma_addr_t dma_map_page_attrs(struct device *dev, struct page *page, size_t offset,
 			      size_t size, enum dma_data_direction dir, unsigned long attrs)
 {
+	dma_addr_t addr;
+
 	(void)attrs;
 	if (kernel_fail_now())
 		return DMA_MAPPING_ERROR;
-	return map((struct mapping) {
+	addr = map((struct mapping) {
 		.dev = dev, .cpu = (char *)page_address(page) + offset, .size = size,
 		.dir = dir, .kind = KIND_PAGE,
 	});
+	kmsan_handle_dma(page, offset, size, dir);
+	return addr;
 }
 
 void dma_unmap_page_attrs(struct device *dev, dma_addr_t addr, size_t size,
@@ -515,6 +521,7 @@ unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int n
 		}
 		out->dma_length = len;
 		end = addr + sg->length;
+		kmsan_handle_dma(sg_page(sg), sg->offset, sg->length, dir);
 	}
 	check(!dev->dma_ops || by_ops == n);
 	return n;

@@ -22,6 +22,7 @@ enum access {
 	TRANSLATED_NONCOHERENT,	/* TRANSLATED, the device does not see caches */
 	TRANSLATED_OPS,		/* ACCESS_PLATFORM, by operations of the architecture */
 	PHYSICAL_OPS,		/* no ACCESS_PLATFORM, whatever these do */
+	TRANSLATED_CHECKED,	/* TRANSLATED, with bounce_max=-1 */
 	ACCESS_KINDS,
 };
 
@@ -83,6 +84,9 @@ bool test_has_cells(const struct run *t);
 /* Whether mappings need no undoing. */
 bool test_map_only(const struct run *t);
 
+/* Length of the longest list that is copied, in bytes; 0: none is. */
+u32 test_copied(const struct run *t);
+
 /* Segments of a list of @entries whose addresses do not touch. */
 unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len);
 
@@ -111,6 +115,6 @@ void test_device(struct run *t, u64 features);
 
 extern const struct test add_tests[], event_tests[], create_tests[], dma_tests[],
 	segs_tests[], cell_tests[], order_tests[], reset_tests[], length_tests[], show_tests[],
-	failure_tests[], ops_tests[];
+	failure_tests[], ops_tests[], checkers_tests[];
 
 #endif

@@ -58,7 +58,7 @@ static void small_costs_nothing(struct run *t)
 static void copied_up_to_bounce_max(struct run *t)
 {
 	static const struct { const char *value; u32 longest; } limits[] = {
-		/* Lists up to 128 bytes always are. */
+		/* Lists up to 128 bytes are, if anything is. */
 		{ "0", 128 }, { "1", 128 }, { "127", 128 }, { "128", 128 }, { "129", 129 },
 		{ "2048", 2048 }, { "2049", 2049 }, { "4095", 4095 }, { "4096", 4096 },
 	};
@@ -85,7 +85,7 @@ static void copied_up_to_bounce_max(struct run *t)
 static void malformed_bounce_max(struct run *t)
 {
 	static const char * const bad[] = {
-		"-1", "4097", "abc", "", "4096x", "0x1001", "65536", "99999999999",
+		"-2", "4097", "abc", "", "4096x", "0x1001", "65536", "99999999999",
 	};
 	unsigned int i;
 
@@ -431,11 +431,12 @@ static void bounded_memory(struct run *t)
 		{ "2048", 32, 2, 1, 16, 16, 2 },
 		{ "200", 64, 4, 2, 32, 32, 4 },
 		{ "0", 64, 4, 2, 0, 0, 4 },
+		{ "-1", 64, 0, 0, 0, 0, 4 },
 	};
 	unsigned int i, n, lap, pages;
 
 	for (i = 0; i < ARRAY_SIZE(want); i++) {
-		u32 most = strtoul(want[i].bounce_max, NULL, 10);
+		u32 most = max(atoi(want[i].bounce_max), 0);
 
 		t->num = want[i].num;
 		test_queue_with(t, want[i].bounce_max, want[i].num);
@@ -834,7 +835,7 @@ const struct test cell_tests[] = {
 	  small_costs_nothing, AXIS_CELLS | AXIS_INDIRECT | AXIS_EVENT },
 	{ "lists up to bounce_max are copied, longer ones mapped", copied_up_to_bounce_max,
 	  AXIS_CELLS | AXIS_INDIRECT },
-	{ "bounce_max is refused if it is not 0 to 4096", malformed_bounce_max, 0 },
+	{ "bounce_max is refused if it is not -1 to 4096", malformed_bounce_max, 0 },
 	{ "bounce_max is for queues created from then on", later_queues_only, AXIS_CELLS },
 	{ "what is not written keeps its content whatever length is reported", partly_written,
 	  AXIS_CELLS | AXIS_INDIRECT },

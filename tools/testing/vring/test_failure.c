@@ -120,11 +120,13 @@ static void sweep_small(struct run *t)
 	unsigned int before, failures;
 
 	drv_recycler = &t->drv;
+	/* A list is mapped entry by entry, each of which can fail. */
+	dma_iova_limit = 1;
 	for (before = 0; before <= 5; before += 5) {
 		for (small.nout = 0; small.nout < 5; small.nout += 2) {
 			for (small.nin = !small.nout; small.nin < 5; small.nin += 2) {
 				failures = sweep_add(t, &small, before, small.nin == 2);
-				check_eq(failures > 0, !test_translated(t));
+				check_eq(failures > 0, !test_copied(t));
 			}
 		}
 	}

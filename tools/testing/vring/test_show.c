@@ -12,6 +12,7 @@ static const char * const word[] = {
 	[BOUNCED] = "bounced",
 	[PHYSICAL_BOUNCED] = "bounced",
 	[TRANSLATED_MAPPED] = "translated-strict",
+	[TRANSLATED_CHECKED] = "translated-strict",
 	[DIRECT_ACCOUNTED] = "direct",
 	[PHYSICAL_ACCOUNTED] = "physical",
 	[TRANSLATED_NONCOHERENT] = "translated-strict",

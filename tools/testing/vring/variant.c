@@ -6,13 +6,13 @@ static const char * const access_name[ACCESS_KINDS] = {
 	"translated", "physical", "direct", "identity", "bounced", "physical bounced",
 	"translated, bounce_max=0", "direct, accounted", "physical, accounted",
 	"translated, not coherent", "translated by the architecture",
-	"physical, not by the architecture",
+	"physical, not by the architecture", "translated, bounce_max=-1",
 };
 
 bool test_translated(const struct run *t)
 {
 	return t->access == TRANSLATED || t->access == TRANSLATED_MAPPED ||
-	       t->access == TRANSLATED_NONCOHERENT;
+	       t->access == TRANSLATED_NONCOHERENT || t->access == TRANSLATED_CHECKED;
 }
 
 bool test_map_only(const struct run *t)
@@ -27,12 +27,22 @@ bool test_has_cells(const struct run *t)
 	return test_map_only(t);
 }
 
+u32 test_copied(const struct run *t)
+{
+	switch (t->access) {
+	case TRANSLATED:
+	case TRANSLATED_NONCOHERENT:
+		return 4096;
+	case TRANSLATED_MAPPED:
+		return 128;
+	default:
+		return 0;
+	}
+}
+
 unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len)
 {
-	/* 128 bytes are copied in any case. */
-	u32 copied = t->access == TRANSLATED_MAPPED ? 128 : 4096;
-
-	if (entries * len > copied || !test_translated(t))
+	if (entries * len > test_copied(t) || !test_translated(t))
 		return entries;
 	return !!entries;
 }
@@ -81,12 +91,14 @@ void test_device(struct run *t, u64 features)
 		/* No IOMMU that the kernel knows of. */
 		[TRANSLATED_OPS] = SHIM_DMA_DIRECT,
 		[PHYSICAL_OPS] = SHIM_DMA_DIRECT,
+		[TRANSLATED_CHECKED] = SHIM_DMA_TRANSLATED,
 	};
 
 	dma_accounted = t->access == DIRECT_ACCOUNTED || t->access == PHYSICAL_ACCOUNTED;
 	if (t->access == TRANSLATED_OPS || t->access == PHYSICAL_OPS)
 		dma_arch_has_ops();
-	test_bounce_max(t->access == TRANSLATED_MAPPED ? "0" : "4096");
+	test_bounce_max(t->access == TRANSLATED_MAPPED ? "0" :
+			t->access == TRANSLATED_CHECKED ? "-1" : "4096");
 	shim_param_cell_max(8192);
 	dev_init(&t->dev, features, mode[t->access]);
 	t->dev.parent.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;

@@ -520,17 +520,22 @@ void shim_free_page(struct page *page);
 
 #define nth_page(p, n)		((struct page *)((char *)(p) + (n) * PAGE_SIZE))
 
+/* Bytes that nobody wrote stay that when they are copied; model_kmsan.c. */
+void shim_kmsan_copy(void *to, const void *from, size_t len);
+
 /* They map one page: with memory beyond it the kernel's are a bug. */
 static inline void memcpy_to_page(struct page *page, size_t offset, const void *from, size_t len)
 {
 	BUG_ON(offset + len > PAGE_SIZE);
 	memcpy((char *)page_address(page) + offset, from, len);
+	shim_kmsan_copy((char *)page_address(page) + offset, from, len);
 }
 
 static inline void memcpy_from_page(void *to, struct page *page, size_t offset, size_t len)
 {
 	BUG_ON(offset + len > PAGE_SIZE);
 	memcpy(to, (char *)page_address(page) + offset, len);
+	shim_kmsan_copy(to, (char *)page_address(page) + offset, len);
 }
 
 phys_addr_t shim_virt_to_phys(const void *p);
@@ -749,9 +754,11 @@ int shim_set_bounce_max(const char *val);
 /* And to those of module_param(). */
 void shim_param_cell_max(unsigned int val);
 
+int kstrtoint(const char *s, unsigned int base, int *res);
 int param_set_uint_minmax(const char *val, const struct kernel_param *kp, unsigned int min,
 			  unsigned int max);
 int param_get_uint(char *buffer, const struct kernel_param *kp);
+int param_get_int(char *buffer, const struct kernel_param *kp);
 
 struct module;
 struct cpumask;
@@ -762,11 +769,12 @@ struct virtio_device_id { __u32 device, vendor; };
 extern bool shim_xen_domain;
 #define xen_domain()		shim_xen_domain
 
-#define kmsan_handle_dma(p, o, s, d)	((void)(p))
-#define kmsan_handle_dma_sg(s, n, d)	((void)(s))
-#define kmsan_unpoison_memory(p, s)	((void)(p))
-
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
+
+/* A base that does not map leaves it to the ring to call them. */
+void kmsan_handle_dma(struct page *page, size_t offset, size_t size,
+		      enum dma_data_direction dir);
+void kmsan_unpoison_memory(const void *p, size_t size);
 
 /* An architecture's own, for every device; NULL as on most. */
 extern const struct dma_map_ops *shim_arch_ops;
