@@ -13,7 +13,7 @@ from . import guest_log, guest_vm, life_plan, report
 from .guest_vm import MIB, Device, Machine
 
 LIMIT = 60              # seconds for anything that QEMU is asked to do
-PORTS = ("vthot", "vthots", "vtnet1b")      # what is plugged, each into a port of its own
+PORTS = ("vthot", "vthots", "vtnet1b", "vthvc")      # what is plugged, each into a port of its own
 FIRST_PORT = 0x10
 
 # Places where a disk fails: always at FAILS_HERE; once each, for a read or a write, in
@@ -54,7 +54,8 @@ def hot_devices(boot):
     needs = {d for name in boot.scenarios for d in life_plan.SCENARIOS[name].devices}
     known = {"vthot": Device("blk", "vthot", access=True, packed=True),
              "vthots": Device("scsi", "vthots", access=True),
-             "vtnet1b": Device("net", "vtnet1b", access=True, mac="52:54:00:00:01:02")}
+             "vtnet1b": Device("net", "vtnet1b", access=True, mac="52:54:00:00:01:02"),
+             "vthvc": Device("console", "vthvc", access=True)}
     found = [known[name] for name in PORTS if name in needs]
     for device in found:
         device.bus = "port-" + device.id
@@ -113,6 +114,9 @@ class LifeGuest(guest_vm.Guest):
                      % (device.bus, FIRST_PORT + number, 1 + number, 1 + number)]
             if device.kind == "net":
                 args += ["-netdev", "socket,fd=%d,id=net-%s" % (self._wire("net1.b"), device.id)]
+            elif device.kind == "console":
+                # Nobody reads at the other end.
+                args += ["-chardev", "socket,fd=%d,id=chr-%s" % (self._wire("hvc.b"), device.id)]
             else:
                 args += ["-blockdev", json.dumps({
                     "driver": "raw", "node-name": "node-" + device.id,
@@ -173,6 +177,9 @@ class LifeGuest(guest_vm.Guest):
         if device.kind == "scsi":
             parts.append({"driver": "scsi-hd", "bus": name + ".0", "id": name + "-disk",
                           "drive": "node-" + name, "serial": name})
+        elif device.kind == "console":
+            parts.append({"driver": "virtconsole", "bus": name + ".0", "id": name + "-port",
+                          "chardev": "chr-" + name})
         for part in parts:
             self.qmp.command("device_add", **part)
         self.plugged[name] = parts

@@ -46,6 +46,8 @@ SCENARIOS = {
                           seconds=600),
     "plug-net": Scenario("virtio-net unplugged under traffic", 3, ("vtnet1b",),
                          qemu=NO_PEER, seconds=600),
+    "plug-console": Scenario("a console unplugged that the host does not read", 2,
+                             ("vthvc",), seconds=600),
     "suspend": Scenario("suspend to RAM under load", 2, ("vtscsi",), seconds=600),
     "migrate": Scenario("migration to a file and back under load", 1, ("vtscsi",), seconds=600),
     "errors": Scenario("a disk that fails", 4, ("vtbad",), IO_ERROR),
@@ -74,7 +76,7 @@ class Boot:
         return (STRICT if self.mode == "strict" else IDENTITY)[0 if access else 1]
 
 
-PLUG = ("plug-blk", "plug-scsi", "plug-net")
+PLUG = ("plug-blk", "plug-scsi", "plug-net", "plug-console")
 POWER = ("reset", "suspend", "migrate")
 BACK_END = ("errors", "retry", "stall", "kill")
 
