@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/initramfs.sh [plain|modular|kcsan|kmsan|debug|bench|life|arm64|s390x]
+# usage: scripts/initramfs.sh [plain|modular|kcsan|kmsan|debug|bench|life|crash|arm64|s390x]
 # Pack the guest's root file system: busybox, the scripts of scripts/guest, the
 # kernel's own kselftest runner with our tests, and with "modular" the modules
 # of that kernel, with "kcsan" the module that races, with "kmsan" and "debug" the
 # one that checkers complain of; or, with "bench" and "life", what make bench
-# measures with and what make life loads the guest with, in place of the tests; or
-# the tests and Debian's busybox of another architecture.  Result:
-# build/BASE/initramfs.cpio.gz, initramfs-NAME.cpio.gz, or initramfs-NAME.cpio with
-# "bench", "life" and "kmsan", the same bytes from the same input.
+# measures with and what make life loads the guest with, in place of the tests, and
+# with "crash" what of that fits beside a crash kernel; or the tests and Debian's
+# busybox of another architecture.  Result: build/BASE/initramfs.cpio.gz,
+# initramfs-NAME.cpio.gz, or initramfs-NAME.cpio with "bench", "life" and "kmsan",
+# the same bytes from the same input.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,7 @@ tree=$out/linux
 flavour=${1:-plain}
 case $flavour in
 plain)		image=$out/initramfs.cpio.gz ;;
-modular|kcsan|debug|arm64|s390x)
+modular|kcsan|debug|crash|arm64|s390x)
 		image=$out/initramfs-$flavour.cpio.gz ;;
 # Not compressed: it is large, or the guest slow, and takes long to unpack it.
 bench|life|kmsan)
@@ -96,7 +97,7 @@ pack_fio()
 # The tests, built and installed by the kernel's own rules.
 tests=tools/testing/selftests/virtio
 case $flavour in
-bench|life)	kselftest=no ;;
+bench|life|crash) kselftest=no ;;
 *)		[ -d "$tree/$tests" ] && kselftest=yes || kselftest=no ;;
 esac
 if [ "$kselftest" = yes ]; then
@@ -166,12 +167,16 @@ if [ "$flavour" = bench ]; then
 	pack_fio
 fi
 
-if [ "$flavour" = life ]; then
+case $flavour in
+life|crash)
 	cp scripts/guest/life "$root/usr/bin/"
 	cp scripts/guest/life-load "$root/usr/lib/"
+	program kexec-load
 	program net-load -I$tests $tests/vtest.c $tests/vtest_net.c
 	gcc -static -O2 -Wall -Werror -D_GNU_SOURCE -o "$root/usr/bin/vt_io" \
-		$tests/vt_io.c $tests/vtest.c || die "$tests/vt_io.c does not build"
+		$tests/vt_io.c $tests/vtest.c || die "$tests/vt_io.c does not build" ;;
+esac
+if [ "$flavour" = life ]; then
 	host_program ethtool
 	pack_fio
 fi

@@ -4,7 +4,9 @@
 
 Life under load: guests whose disks and NICs are busy, with every byte checked, while
 devices are plugged and unplugged, the guest is reset, put to sleep and migrated, its
-disks fail or do not answer, and a back end is killed.  A row is SCENARIO/BOOT; PATTERN
+disks fail or do not answer, a back end is killed, and one kernel starts another, after
+a crash (kdump/VIOMMU-FIRST-SECOND: a dump is compared with the memory) or without
+(kexec/...).  Of these last there are a few without PATTERN.  A row is SCENARIO/BOOT; PATTERN
 (or ROWS=) restricts the run to the rows that match it or have it in their name.  A row
 passes if the load went on with right data, no memory was left behind, and neither the
 kernel nor QEMU complained of more than the scenario explains; and all of a boot's rows
@@ -20,7 +22,8 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import guest_expect, guest_vm, life_guest, life_plan, report       # noqa: E402
+from lib import (guest_expect, guest_vm, life_guest, life_kexec, life_plan,    # noqa: E402
+                 report)
 
 
 def options(words):
@@ -45,10 +48,12 @@ def options(words):
 
 def device_problems(guest, result, kernel):
     """Devices that are not where they should be at the end of a boot."""
-    if kernel == "stock":
-        return []
-    found = {row.pci: row for row in result.rows()}
     wrong = []
+    if guest.plan.first:
+        wrong += guest.first_problems(kernel == "stock")
+    if kernel == "stock":
+        return wrong
+    found = {row.pci: row for row in result.rows()}
     for device in [*guest.machine.devices, *guest.hot.values()]:
         wrong += guest_expect.compare(device, guest.plan.expect(device.access),
                                       found.get(guest.pci(device)))
@@ -94,12 +99,17 @@ def main():
         return 0
     guest_vm.qemu_version()
     if build:
-        guest_expect.build(["kernel.sh", kernel], ["initramfs.sh", "life"])
+        second = any(boot.first for boot in plan)
+        stock = any(boot.first == "stock" for boot in plan)
+        kernels = [kernel] + ["stock"] * (stock and kernel != "stock")
+        guest_expect.build(*[["kernel.sh", k] for k in kernels], ["initramfs.sh", "life"],
+                           *[["initramfs.sh", "crash"]] * second)
 
     guests, missing = {}, {}
     with report.Progress() as progress:
         for boot in plan:
-            guest = life_guest.LifeGuest(boot, kernel, progress)
+            guest = (life_kexec.KexecGuest if boot.first else life_guest.LifeGuest)(
+                boot, kernel, progress)
             reason = guest.machine.missing()
             if reason:
                 missing[boot.name] = reason

@@ -64,6 +64,8 @@ STEPS = [
     Step("matrix", "what is quick of the promise",
          ["scripts/matrix.py", "--slice", "--promise", "--no-stock"], "summary",
          needs=("stock", "ours", "modular")),
+    Step("kdump", "crash kernels save the dump",
+         ["scripts/life.py", "kdump/intel-on-[dp]*"], "summary", needs=("ours",)),
     Step("life", "hot plug under load", ["scripts/life.py", "*/plug*"], "summary",
          needs=("ours",)),
 ]

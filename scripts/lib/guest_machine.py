@@ -265,6 +265,7 @@ class Machine:
     extra: list = field(default_factory=list)
     smp: int = 2
     memory: str = "1G"
+    room: str = ""                  # for memory to be plugged, as -m takes it
     icount: bool = False
     one_thread: bool = False
     cpu: str = "max"
@@ -364,6 +365,7 @@ class Machine:
         memory = self.memory
         if any(d.kind in MEMORY_DEVICES for d in self.devices):
             memory += ",maxmem=4G"
+        memory += "," + self.room if self.room else ""
         cpu = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
                if self.icount else accelerator(self.one_thread))
         args = ["-M", machine, *cpu, "-cpu", self.cpu, "-smp", str(self.smp),

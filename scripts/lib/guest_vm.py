@@ -49,8 +49,9 @@ def initramfs(flavour="plain"):
     path = os.path.join(report.BUILD, {
         "plain": "initramfs.cpio.gz", "modular": "initramfs-modular.cpio.gz",
         "kcsan": "initramfs-kcsan.cpio.gz", "kmsan": "initramfs-kmsan.cpio",
-        "debug": "initramfs-debug.cpio.gz", "arm64": "initramfs-arm64.cpio.gz",
-        "s390x": "initramfs-s390x.cpio.gz", "bench": "initramfs-bench.cpio",
+        "debug": "initramfs-debug.cpio.gz", "crash": "initramfs-crash.cpio.gz",
+        "arm64": "initramfs-arm64.cpio.gz", "s390x": "initramfs-s390x.cpio.gz",
+        "bench": "initramfs-bench.cpio",
         "life": "initramfs-life.cpio"}[flavour])
     if not os.path.exists(path):
         raise report.Failure("%s is missing: scripts/initramfs.sh %s packs it" % (path, flavour))

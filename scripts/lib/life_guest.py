@@ -16,6 +16,10 @@ LIMIT = 60              # seconds for anything that QEMU is asked to do
 PORTS = ("vthot", "vthots", "vtnet1b", "vthvc")      # what is plugged, each into a port of its own
 FIRST_PORT = 0x10
 
+# The pair that is there from the start, and where it is if it is not virtio.
+NICS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
+FIRST_E1000 = 0x18
+
 # Places where a disk fails: always at FAILS_HERE; once each, for a read or a write, in
 # the part of it that fio uses.
 FAILS_HERE = 12 * MIB
@@ -31,10 +35,11 @@ BROKEN = re.compile(r"queue broken")
 def machine_of(boot):
     """What is there from the start, in a guest of a boot."""
     needs = {d for name in boot.scenarios for d in life_plan.SCENARIOS[name].devices}
-    devices = [Device("blk", "vtmain", access=True),
-               Device("net", "vtnet0a", access=True, wire="net0.a", mac="52:54:00:00:00:01"),
-               Device("net", "vtnet0b", access=True, wire="net0.b", mac="52:54:00:00:00:02",
-                      packed=True, options="event_idx=off")]
+    devices = [Device("blk", "vtmain", access=True)]
+    if "e1000" not in needs:
+        devices += [Device("net", "vtnet0a", access=True, wire="net0.a", mac=NICS[0]),
+                    Device("net", "vtnet0b", access=True, wire="net0.b", mac=NICS[1],
+                           packed=True, options="event_idx=off")]
     if "vtscsi" in needs:
         devices.append(Device("scsi", "vtscsi", access=True))
     if "vtnet1b" in needs:
@@ -46,7 +51,13 @@ def machine_of(boot):
                                   options="rerror=%s,werror=%s" % (action, action)))
     if "vhost" in needs:
         devices.append(Device("vhost-user-blk", "vhost"))
-    return Machine(boot.iommu, devices, memory="512M", one_thread=bool(hot_devices(boot)))
+    if "vtdump" in needs:
+        devices.append(Device("blk", "vtdump", access=True, size=512 * MIB))
+    if "kernels" in needs:
+        devices.append(Device("9p", "kernels"))
+    return Machine(boot.iommu, devices, memory="512M",
+                   room="slots=1,maxmem=8G" if "e1000" in needs else "",
+                   one_thread=bool(hot_devices(boot)))
 
 
 def hot_devices(boot):
@@ -81,15 +92,15 @@ class LifeGuest(guest_vm.Guest):
     def __init__(self, boot, kernel, progress):
         self.plan = boot
         self.hot = {d.id: d for d in hot_devices(boot)}
-        append = life_plan.MODES[boot.mode] + " no_console_suspend log_buf_len=1M"
-        command = ["life"] + ["%s:%d" % (name, life_plan.SCENARIOS[name].rounds)
-                              for name in boot.scenarios]
+        append = boot.parameters() + " no_console_suspend log_buf_len=1M"
+        command = ["life"] + boot.words()
         timeout = 120 + sum(life_plan.SCENARIOS[name].seconds for name in boot.scenarios)
         super().__init__("life-" + boot.name, guest_vm.kernel_image(kernel),
                          guest_vm.initramfs("life"), machine_of(boot), append, command, timeout,
                          progress=progress, serve={
                              "boots": lambda _: str(self.boots), "reset": self._reset,
-                             "plug": self._plug, "unplug": self._unplug,
+                             "plug": self._plug, "plug-memory": self._plug_memory,
+                             "unplug": self._unplug,
                              "wake-up": self._wake_up, "woken": self._woken,
                              "migrate": self._migrate, "stall": self._stall,
                              "release": self._release, "watch": self._watch_errors,
@@ -121,6 +132,11 @@ class LifeGuest(guest_vm.Guest):
                 args += ["-blockdev", json.dumps({
                     "driver": "raw", "node-name": "node-" + device.id,
                     "file": {"driver": "file", "filename": self._image(device)}})]
+        if "dimm" in self.plan.scenarios:
+            for number, end in enumerate("ab"):
+                args += ["-netdev", "socket,fd=%d,id=e1000-%s" % (self._wire("net0." + end), end),
+                         "-device", "e1000,netdev=e1000-%s,mac=%s,romfile=,bus=pcie.0,addr=0x%x"
+                         % (end, NICS[number], FIRST_E1000 + number)]
         if self.plan.native:
             args += ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
         return args
@@ -184,6 +200,17 @@ class LifeGuest(guest_vm.Guest):
             self.qmp.command("device_add", **part)
         self.plugged[name] = parts
         return name
+
+    def _plug_memory(self, size):
+        """A DIMM of so many MiB; where memory of that size is no longer below 4 GiB."""
+        self.qmp.command("object-add", **{"qom-type": "memory-backend-ram", "id": "dimm-memory",
+                                          "size": int(size) * MIB})
+        self.qmp.command("device_add", driver="pc-dimm", id="dimm", memdev="dimm-memory")
+        found = self.qmp.command("query-memory-devices")
+        where = min(device["data"]["addr"] for device in found)
+        if where < 1 << 32:
+            raise report.Failure("QEMU plugs memory at 0x%x" % where)
+        return "at 0x%x" % where
 
     def _unplug(self, name):
         since = len(self.qmp.events)

@@ -2,7 +2,7 @@
 """What make life does to which guest: data only."""
 
 import fnmatch
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import report
 from .guest_expect import Expect
@@ -13,6 +13,13 @@ from .guest_expect import Expect
 MODES = {"identity": "", "strict": "iommu=on iommu.strict=1"}
 IDENTITY = (Expect("identity", "identity", "-"), Expect("identity", "physical", "-"))
 STRICT = (Expect("DMA", "translated-strict", "-"), Expect("DMA", "physical", "-"))
+LAZY = (Expect("DMA-FQ", "translated-lazy", "-"), Expect("DMA-FQ", "physical", "-"))
+
+# The same of the kernel that starts another, and of the one that it starts.  "type" is
+# what an administrator writes while the guest runs, "stock" the unmodified kernel.
+FIRST = {"default": "", "pt": "iommu=pt", "on": "iommu=on", "strict": "iommu=on iommu.strict=1",
+         "type": "", "stock": ""}
+SECOND = {"default": "", "pt": "iommu=pt", "on": "iommu=on"}
 
 # What the kernel may say while requests fail on purpose.
 IO_ERROR = r"I/O error, dev (vd|sd)[a-z]+, sector|critical target error|Buffer I/O error"
@@ -55,6 +62,9 @@ SCENARIOS = {
     "stall": Scenario("disks that do not answer", 5, ("vtscsi",)),
     "kill": Scenario("kill -9 of a vhost-user back end", 2, ("vhost",), qemu=BACK_END_AWAY,
                      seconds=600),
+    "dimm": Scenario("memory plugged beyond 4 GiB, a NIC of 32 bits", 1, ("e1000",)),
+    "kdump": Scenario("a crash under load, and a dump", 1, ("vtdump", "kernels"), seconds=300),
+    "kexec": Scenario("kexec under load", 1, ("kernels",), seconds=300),
 }
 
 
@@ -68,12 +78,51 @@ class Boot:
     scenarios: tuple
     native: bool = False
     refused: dict = field(default_factory=dict)
+    first = ""              # see KexecBoot
 
     def rows(self):
         return ["%s/%s" % (scenario, self.name) for scenario in self.scenarios]
 
+    def parameters(self):
+        """Kernel parameters."""
+        return MODES[self.mode]
+
+    def words(self):
+        """What the guest's script is told to do."""
+        return ["%s:%d" % (name, SCENARIOS[name].rounds) for name in self.scenarios]
+
     def expect(self, access):
         return (STRICT if self.mode == "strict" else IDENTITY)[0 if access else 1]
+
+
+@dataclass
+class KexecBoot(Boot):
+    """A guest in which one kernel starts another: first, a key of FIRST, mode one of
+    SECOND, and a single scenario."""
+    first: str = ""
+
+    def rows(self):
+        return ["%s/%s-%s-%s" % (*self.scenarios, self.iommu, self.first, self.mode)]
+
+    def parameters(self):
+        # The rest is what is dumped.
+        return FIRST[self.first] + (" crashkernel=112M" if self.scenarios == ("kdump",) else "")
+
+    def words(self):
+        return ["%s:%s" % (*self.scenarios, "type" if self.first == "type" else "first")]
+
+    def _expect(self, mode, access):
+        lazy = STRICT if self.iommu == "amd" else LAZY
+        return {"default": IDENTITY, "pt": IDENTITY, "on": lazy, "strict": STRICT,
+                "type": STRICT, "stock": lazy}[mode][0 if access else 1]
+
+    def expect_first(self, access):
+        return self._expect(self.first, access)
+
+    def expect(self, access):
+        # A crash kernel does not pass through of its own accord.
+        crash = self.scenarios == ("kdump",) and self.mode == "default"
+        return self._expect("on" if crash else self.mode, access)
 
 
 PLUG = ("plug-blk", "plug-scsi", "plug-net", "plug-console")
@@ -95,7 +144,21 @@ BOOTS = [
     Boot("virtio-strict", "virtio", "strict", ("plug-blk", "migrate")),
     Boot("virtio", "virtio", "identity", ("plug-blk", "suspend")),
     Boot("native-strict", "intel", "strict", ("plug-blk",), native=True),
+    Boot("narrow", "intel", "identity", ("dimm",)),
+    Boot("narrow-amd", "amd", "identity", ("dimm",)),
+    Boot("narrow-virtio", "virtio", "identity", ("dimm",)),
+    Boot("narrow-strict", "intel", "strict", ("dimm",)),
 ]
+
+
+# Every first kernel with every second one, behind every vIOMMU.
+KEXEC_BOOTS = [KexecBoot("%s-%s-%s-%s" % (scenario, iommu, first, mode), iommu, mode, (scenario,),
+                         first=first)
+               for scenario in ("kdump", "kexec") for iommu in ("intel", "amd", "virtio")
+               for first in FIRST for mode in SECOND]
+# Those that "make life" has without being asked.
+KEXEC_SLICE = ("kdump/intel-on-default", "kdump/intel-on-pt", "kdump/amd-type-default",
+               "kdump/virtio-default-on", "kexec/intel-on-default", "kexec/amd-default-on")
 
 
 # All that one guest can have at once; how long is for whoever asks to say.  Of hot
@@ -110,15 +173,16 @@ def soak(seconds):
 
 
 def chosen(pattern):
-    """The boots with those of their rows that match a pattern, or contain it."""
+    """The boots with those of their rows that match a pattern, or contain it; without
+    one, the usual rows."""
+    everything = BOOTS + [b for b in KEXEC_BOOTS if pattern or b.rows()[0] in KEXEC_SLICE]
     pattern = pattern if any(c in pattern for c in "*?[") else "*%s*" % pattern
     found = []
-    for boot in BOOTS:
+    for boot in everything:
         names = [row.split("/")[0] for row in boot.rows() if fnmatch.fnmatch(row, pattern)]
         if names:
-            found.append(Boot(boot.name, boot.iommu, boot.mode, tuple(names), boot.native,
-                              boot.refused))
+            found.append(replace(boot, scenarios=tuple(names)))
     if not found:
         raise report.Failure("no row matches %s; there are: %s" % (
-            pattern, " ".join(row for boot in BOOTS for row in boot.rows())))
+            pattern, " ".join(row for boot in everything for row in boot.rows())))
     return found

@@ -8,6 +8,7 @@ usage: scripts/tests/test_life.py [unittest arguments]
 import io
 import os
 import re
+import struct
 import sys
 import types
 import unittest
@@ -17,7 +18,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import life                                                      # noqa: E402
-from lib import guest_result, guest_vm, life_guest, life_plan, report        # noqa: E402
+from lib import (guest_result, guest_vm, life_guest, life_kexec,    # noqa: E402
+                 life_plan, report)
 
 GUEST = os.path.join(os.path.dirname(life.__file__), "guest", "life")
 ROW = ("vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_blk"
@@ -34,9 +36,28 @@ class Plan(unittest.TestCase):
         self.assertEqual([row for boot in life_plan.chosen("kill/*end") for row in boot.rows()],
                          ["kill/back-end"])
 
-    def test_nothing_chooses_all(self):
-        self.assertEqual([b.rows() for b in life_plan.chosen("")],
-                         [b.rows() for b in life_plan.BOOTS])
+    def test_nothing_chooses_all_and_a_few_second_kernels(self):
+        rows = [b.rows() for b in life_plan.chosen("")]
+        self.assertEqual(rows[:len(life_plan.BOOTS)], [b.rows() for b in life_plan.BOOTS])
+        self.assertCountEqual([row for row, in rows[len(life_plan.BOOTS):]],
+                              life_plan.KEXEC_SLICE)
+
+    def test_every_kernel_starts_every_other(self):
+        rows = [row for b in life_plan.chosen("kdump/*") for row in b.rows()]
+        self.assertEqual((len(rows), len(set(rows))), (54, 54))
+        self.assertEqual(len(life_plan.chosen("kexec/*-stock-*")), 9)
+        names = [b.name for b in life_plan.BOOTS + life_plan.KEXEC_BOOTS]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_what_a_crash_kernel_gets_by_default(self):
+        def words(row):
+            boot, = life_plan.chosen(row)
+            return boot.expect_first(True).access, boot.expect(True).access
+        self.assertEqual(words("kdump/intel-default-default"), ("identity", "translated-lazy"))
+        self.assertEqual(words("kdump/amd-type-default"),
+                         ("translated-strict", "translated-strict"))
+        self.assertEqual(words("kdump/virtio-strict-pt"), ("translated-strict", "identity"))
+        self.assertEqual(words("kexec/intel-on-default"), ("translated-lazy", "identity"))
 
     def test_no_row_is_an_error_that_names_the_rows(self):
         with self.assertRaisesRegex(report.Failure, "no row matches .*nothing.* plug-blk/plug "):
@@ -50,7 +71,7 @@ class Plan(unittest.TestCase):
     def test_the_guest_knows_every_scenario(self):
         with open(GUEST, encoding="utf-8") as script:
             known = set(re.findall(r"^\t([\w-]+)\)\t", script.read(), re.M))
-        for boot in life_plan.BOOTS + life_plan.soak(1):
+        for boot in life_plan.BOOTS + life_plan.KEXEC_BOOTS + life_plan.soak(1):
             self.assertLessEqual(set(boot.scenarios), known, boot.name)
 
     def test_a_reset_comes_first(self):
@@ -58,9 +79,10 @@ class Plan(unittest.TestCase):
             self.assertNotIn("reset", boot.scenarios[1:])
 
     def test_a_guest_has_what_its_scenarios_need(self):
-        for boot in life_plan.BOOTS + life_plan.soak(1):
+        for boot in life_plan.BOOTS + life_plan.KEXEC_BOOTS + life_plan.soak(1):
             there = {d.id for d in life_guest.machine_of(boot).devices}
             there |= {d.id for d in life_guest.hot_devices(boot)}
+            there |= {"e1000"}      # not of virtio
             for name in boot.scenarios:
                 self.assertLessEqual(set(life_plan.SCENARIOS[name].devices), there, boot.name)
 
@@ -73,6 +95,91 @@ class Plan(unittest.TestCase):
         boot = life_plan.Boot("x", "intel", "strict", ())
         self.assertEqual((boot.expect(True).access, boot.expect(False).access),
                          ("translated-strict", "physical"))
+
+
+class Dump(unittest.TestCase):
+    """A dump against the memory that it is of."""
+
+    MEMORY = bytes(range(256)) * 4 * 4096       # 4 MiB
+
+    def dump(self, ranges, memory=MEMORY):
+        """A vmcore of (address, length) ranges, page after page."""
+        head = b"\x7fELF\x02\x01" + bytes(26) + struct.pack("<Q", 64) + bytes(14) + \
+            struct.pack("<HH", 56, len(ranges)) + bytes(6)
+        offset, table, data = 4096, b"", b""
+        for address, length in ranges:
+            table += struct.pack("<IIQQQQQQ", life_kexec.PT_LOAD, 0, offset, 0, address, length,
+                                 length, 4096)
+            data += memory[address:address + length]
+            offset += length
+        return (head + table).ljust(4096, b"\0") + data
+
+    def compare(self, dump, size=None):
+        return life_kexec.compare(io.BytesIO(dump), len(dump) if size is None else size,
+                                  io.BytesIO(self.MEMORY))
+
+    def test_the_right_one(self):
+        ranges = [(0, 640 * 1024), (1 << 20, 2 << 20), (1 << 20, 8192)]
+        self.assertEqual(self.compare(self.dump(ranges)), (640 << 10) + (2 << 20))
+
+    def test_a_wrong_byte_is_found(self):
+        dump = bytearray(self.dump([(1 << 20, 2 << 20)]))
+        dump[4096 + (1 << 20) + 5] ^= 1
+        with self.assertRaisesRegex(report.Failure, "dump of 0x200005 is not what is there"):
+            self.compare(bytes(dump))
+
+    def test_what_the_crash_kernel_uses_is_left_out(self):
+        dump = bytearray(self.dump([(0, 640 * 1024)]))
+        dump[4096 + 5] ^= 1
+        self.assertEqual(self.compare(bytes(dump)), 640 << 10)
+
+    def test_one_that_is_cut_off(self):
+        dump = self.dump([(1 << 20, 2 << 20)])
+        with self.assertRaisesRegex(report.Failure, "cut off"):
+            self.compare(dump[:-4096])
+        with self.assertRaisesRegex(report.Failure, "no ELF"):
+            self.compare(bytes(1 << 20))
+
+
+class Kexec(unittest.TestCase):
+    """What is made of a guest with two kernels."""
+
+    def guest(self, row, output, kernel=()):
+        with mock.patch.object(guest_vm, "kernel_image"), mock.patch.object(guest_vm, "initramfs"):
+            guest = life_kexec.KexecGuest(life_plan.chosen(row)[0], "ours", None)
+        guest.result.output, guest.result.kernel = output, list(kernel)
+        return guest
+
+    def test_one_kernel_only(self):
+        guest = self.guest("kdump/intel-on-pt", ["vdma: boot 6.12-x"])
+        self.assertEqual(guest.first_problems(False), ["1 kernels came up, expected 2"])
+
+    def test_a_first_kernel_that_is_not_what_it_should_be(self):
+        guest = self.guest("kdump/intel-on-pt", ["vdma: boot 6.12-x", ROW % "identity",
+                                                 "vdma: boot 6.12-x"])
+        self.assertIn("first kernel: vtmain: dma_access is identity, expected translated-lazy",
+                      guest.first_problems(False))
+
+    def test_the_same_kernel_twice_is_not_stock(self):
+        guest = self.guest("kdump/intel-stock-pt", ["vdma: boot 6.12", "vdma: boot 6.12"])
+        self.assertEqual(guest.first_problems(False),
+                         ["the first kernel is no other than the second"])
+
+    def test_only_the_first_may_crash_and_only_where_it_is_to(self):
+        crash = ["Linux version 6", "Kernel panic - not syncing: sysrq triggered crash",
+                 "Call Trace:", "Linux version 6", "Call Trace:"]
+        self.assertEqual(self.guest("kdump/intel-on-pt", [], crash).kernel_lines(),
+                         [("kdump", "Call Trace:")])
+        self.assertEqual(len(self.guest("kexec/intel-on-pt", [], crash).kernel_lines()), 3)
+        self.assertEqual(len(self.guest("kdump/intel-on-pt", [], [
+            "Linux version 6", "BUG: bad page"]).kernel_lines()), 1)
+
+    def test_the_second_kernel_is_told_of_its_mode(self):
+        line = self.guest("kdump/intel-on-pt", []).second_line()
+        self.assertIn(" iommu=pt nr_cpus=1 -- life kdump:second", line)
+        self.assertNotIn("crashkernel", line)
+        line = self.guest("kexec/intel-on-default", []).second_line()
+        self.assertNotIn("iommu=", line)
 
 
 class Options(unittest.TestCase):

@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Which default domain a guest's devices get: passthrough if the guest runs on
- * QEMU, and whatever virtio_dma= says for the virtio devices that it names.
+ * QEMU and is no crash kernel, and whatever virtio_dma= says for the virtio
+ * devices that it names.
  */
 
 #define pr_fmt(fmt) "virtio_dma: " fmt
 
+#include <linux/acpi.h>
 #include <linux/array_size.h>
 #include <linux/cc_platform.h>
 #include <linux/cpufeature.h>
+#include <linux/crash_dump.h>
+#include <linux/ctype.h>
+#include <linux/hex.h>
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
 #include <linux/kernel.h>
 #include <linux/pci.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <uapi/linux/qemu_fw_cfg.h>
 #include <uapi/linux/virtio_ids.h>
 
 #include <asm/cpuid.h>
+#include <asm/iommu.h>
 #include <asm/kvm_para.h>
 
 #define TCG_SIGNATURE		"TCGTCGTCGTCG"
@@ -61,11 +68,83 @@ static bool __init guest_on_qemu(void)
 	return fw_cfg_is_qemu();
 }
 
-const char * __init arch_iommu_default_passthrough(void)
+/*
+ * A crash kernel finds devices at work, with addresses that the first kernel gave
+ * them. What that kernel mapped stays in place until the driver maps something,
+ * by when it has reset the device. An identity domain would take effect before,
+ * and have the device write to wherever these addresses are in memory.
+ */
+unsigned int __init arch_iommu_default_type(const char **reason)
 {
-	if (IS_ENABLED(CONFIG_X86_QEMU_IOMMU_PASSTHROUGH) && guest_on_qemu())
-		return "QEMU guest";
-	return NULL;
+	if (!IS_ENABLED(CONFIG_X86_QEMU_IOMMU_PASSTHROUGH) || !guest_on_qemu())
+		return 0;
+
+	if (is_kdump_kernel()) {
+		*reason = "crash kernel in a QEMU guest";
+		return IOMMU_DOMAIN_DMA;
+	}
+
+	*reason = "QEMU guest";
+	return IOMMU_DOMAIN_IDENTITY;
+}
+
+/* Where QEMU's room for DIMMs and the like ends, or 0 if there is none. */
+static u64 __init fw_cfg_memory_end(void)
+{
+	struct fw_cfg_file file;
+	__be32 count;
+	__le64 end;
+	u32 i;
+
+	outw(FW_CFG_FILE_DIR, FW_CFG_PORT_SELECTOR);
+	insb(FW_CFG_PORT_DATA, &count, sizeof(count));
+	for (i = 0; i < be32_to_cpu(count); i++) {
+		insb(FW_CFG_PORT_DATA, &file, sizeof(file));
+		if (!strncmp(file.name, "etc/reserved-memory-end",
+			     sizeof(file.name)))
+			break;
+	}
+	if (i == be32_to_cpu(count) || be32_to_cpu(file.size) < sizeof(end))
+		return 0;
+
+	outw(be16_to_cpu(file.select), FW_CFG_PORT_SELECTOR);
+	insb(FW_CFG_PORT_DATA, &end, sizeof(end));
+	return le64_to_cpu(end);
+}
+
+/* Those that are there for sure by now, and virtio-iommu, whose table is. */
+static bool __init iommu_there(void)
+{
+#ifdef CONFIG_ACPI_VIOT
+	struct acpi_table_header *viot;
+
+	if (ACPI_SUCCESS(acpi_get_table(ACPI_SIG_VIOT, 0, &viot))) {
+		acpi_put_table(viot);
+		return true;
+	}
+#endif
+	return iommu_detected;
+}
+
+/**
+ * qemu_iommu_needs_swiotlb() - Does the default call for bounce buffers
+ *
+ * A device that reaches no more than 4 GiB can do with translation: its IOVAs
+ * are below. Passed through by default, it needs bounce buffers as soon as memory
+ * beyond is plugged. SRAT says where that may be, but not every kernel reads it.
+ *
+ * Context: after IOMMUs are looked for, before bounce buffers are allocated.
+ * Return: true if memory beyond 4 GiB may come and nobody has said that devices
+ * are to be passed through, or that they are not.
+ */
+bool __init qemu_iommu_needs_swiotlb(void)
+{
+	const char *reason;
+
+	return IS_ENABLED(CONFIG_MEMORY_HOTPLUG) && iommu_there() &&
+	       !iommu_default_on_cmd_line() &&
+	       arch_iommu_default_type(&reason) == IOMMU_DOMAIN_IDENTITY &&
+	       fw_cfg_memory_end() > SZ_4G;
 }
 
 /* From the least to the most specific: a better match beats a lesser one. */
@@ -140,20 +219,41 @@ static unsigned int __init virtio_type_by_name(const char *name, size_t len)
 	return 0;
 }
 
-/* [domain:]bus:device.function in hexadecimal, @len characters of it */
-static bool __init parse_pci_address(const char *s, size_t len,
+/*
+ * Take 1 to @max hexadecimal digits and @end from *@s: no sign, blank or prefix,
+ * which sscanf() would accept.
+ */
+static bool __init take_hex(const char **s, unsigned int max, char end,
+			    unsigned int *value)
+{
+	const char *c = *s;
+
+	for (*value = 0; max && isxdigit(*c); c++, max--)
+		*value = *value << 4 | hex_to_bin(*c);
+	if (c == *s || *c != end)
+		return false;
+
+	*s = c + 1;
+	return true;
+}
+
+/* [domain:]bus:device.function in hexadecimal, up to the colon at @end */
+static bool __init parse_pci_address(const char *s, const char *end,
 				     struct virtio_dma_rule *rule)
 {
+	const char *bus = s;
 	unsigned int dev, fn;
-	int end = 0;
 
-	if (sscanf(s, "%8x:%2x:%2x.%1x%n", &rule->segment, &rule->bus, &dev,
-		   &fn, &end) != 4 || end != len) {
+	/* The domain may be left out. */
+	if (take_hex(&s, 8, ':', &rule->segment) && strchr(s, ':') != end)
+		bus = s;
+	else
 		rule->segment = 0;
-		if (sscanf(s, "%2x:%2x.%1x%n", &rule->bus, &dev, &fn,
-			   &end) != 3 || end != len)
-			return false;
-	}
+
+	if (!take_hex(&bus, 2, ':', &rule->bus) ||
+	    !take_hex(&bus, 2, '.', &dev) ||
+	    !take_hex(&bus, 1, ':', &fn) || bus != end + 1)
+		return false;
 
 	rule->devfn = PCI_DEVFN(dev, fn);
 	return dev == PCI_SLOT(rule->devfn) && fn == PCI_FUNC(rule->devfn);
@@ -179,7 +279,7 @@ static const char * __init parse_rule(const char *entry,
 		rule->match = MATCH_ALL;
 	} else if (strcspn(entry, ":.") < len) {
 		rule->match = MATCH_ADDRESS;
-		if (!parse_pci_address(entry, len, rule))
+		if (!parse_pci_address(entry, colon, rule))
 			return "not a PCI address";
 	} else {
 		rule->match = MATCH_TYPE;

@@ -153,20 +153,56 @@ test_warning()
 {
 	reason=
 	# <4>: a warning.
-	dmesg -r | grep '^<4>' | grep -F virtio_dma | grep -qF "$1" ||
+	dmesg -r | grep '^<4>' | grep -F virtio_dma | grep -qF -e "$1" ||
 		reason="no warning names it"
 	vt_result "warning about virtio_dma entry $1" "$reason"
+}
+
+# asked PCI-ADDRESS TYPE: does virtio_dma= ask for the device to be translated?
+asked()
+{
+	[ "$(awk -v case="$CASE" -v address="$1" -v type="$2" '
+	$1 == "asked" && index("," $2 ",", "," case ",") &&
+	($3 == "*" || $3 == address || $3 == type) {
+		print $4
+		exit
+	}' "$EXPECT")" = yes ]
+}
+
+# Why a device cannot be translated as virtio_dma= asks, or nothing.
+no_effect()
+{
+	asked "$(vt_parent "$1")" "$(vt_type "$1")" || return
+	case $(vt_read "$VT_BUS/$1/dma_access") in
+	physical) echo "no VIRTIO_F_ACCESS_PLATFORM, it ignores the IOMMU" ;;
+	direct)	echo "no IOMMU translates for it" ;;
+	esac
+}
+
+# Who is asked for in vain says so, once; nobody else does.
+test_no_effect()
+{
+	wanted=$(no_effect "$1")
+	found=$(dmesg -r | grep '^<4>' |
+		sed -n "s/.* $1: virtio_dma=on has no effect: //p")
+	reason=
+	[ "$found" = "$wanted" ] ||
+		reason="says \"$found\", expected \"$wanted\""
+	vt_result "$1/$(vt_type "$1"): what virtio_dma= cannot do" "$reason"
 }
 
 # Names and lines that are fine are not complained about.
 test_no_other_warning()
 {
 	count=$(wc -l </tmp/vtest.warn)
+	for _dev in $(vt_devices); do
+		[ -z "$(no_effect "$_dev")" ] || count=$((count + 1))
+	done
 	found=$(dmesg -r | grep '^<4>' | grep -cF virtio_dma)
 	reason=
 	[ "$found" -eq "$count" ] ||
 		reason="$found warnings mention virtio_dma, expected $count"
-	vt_result "exactly $count entries of virtio_dma= are complained about" \
+	vt_result "exactly $count warnings mention virtio_dma" \
 		"$reason"
 }
 
@@ -176,7 +212,8 @@ texts log >/tmp/vtest.log
 texts warn >/tmp/vtest.warn
 
 ktap_print_header
-ktap_set_plan $(($(cat /tmp/vtest.judged /tmp/vtest.log /tmp/vtest.warn | wc -l) + 3))
+ktap_set_plan $(($(cat /tmp/vtest.judged /tmp/vtest.log /tmp/vtest.warn | wc -l) +
+	$(vt_devices | wc -w) + 3))
 
 test_command_line
 # The first message of the boot: gone means the buffer has wrapped.
@@ -189,6 +226,9 @@ while read -r text; do
 	test_warning "$text"
 done </tmp/vtest.warn
 test_no_other_warning
+for dev in $(vt_devices); do
+	test_no_effect "$dev"
+done
 
 reason=
 grep -q '^virtio' /tmp/vtest.judged || reason="no virtio device"

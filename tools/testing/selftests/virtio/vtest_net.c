@@ -34,7 +34,7 @@ static int ns_fd[SIDES + 1] = { -1, -1, -1 };
 static struct vt_pair *entered;
 static int entered_count;
 
-static int nic_virtio(struct vt_nic *nic)
+static int nic_device(struct vt_nic *nic)
 {
 	char path[PATH_MAX], *real, *name;
 
@@ -45,8 +45,9 @@ static int nic_virtio(struct vt_nic *nic)
 	name = strrchr(real, '/') + 1;
 	snprintf(nic->virtio, sizeof(nic->virtio), "%.31s", name);
 	free(real);
+	/* Another kind of NIC carries data too, and has no features. */
 	if (strncmp(nic->virtio, "virtio", 6))
-		return -1;
+		return 0;
 	snprintf(path, sizeof(path), "/sys/class/net/%s/device/features",
 		 nic->name);
 	return vt_read_line(path, nic->features, sizeof(nic->features));
@@ -74,7 +75,7 @@ int vt_net_find(struct vt_pair *pairs, int max)
 			 nic.name);
 		if (vt_read_line(path, mac, sizeof(mac)) ||
 		    sscanf(mac, "52:54:00:00:%2x:%2x", &number, &end) != 2 ||
-		    number > 255 || (end != 1 && end != 2) || nic_virtio(&nic))
+		    number > 255 || (end != 1 && end != 2) || nic_device(&nic))
 			continue;
 		nic.ifindex = if_nametoindex(nic.name);
 		all[number].nic[end - 1] = nic;
