@@ -8,8 +8,10 @@ policy that the command line can express, under each vIOMMU, and under the kerne
 with every checker, which meets a hostile back end in userspace besides.  Names of
 boots (--list) restrict the run to them.  "debug" and "debug-strict", all of the
 tests with every checker, "kcsan", all of them with an eye on races, and
-"kcsan-swiotlb" take up to an hour each without KVM and run only if named.  QUICK=1
-leaves out the slow kernels and all but the most telling policies.
+"kcsan-swiotlb" take up to an hour each without KVM and run only if named; so do
+"kmsan", those that send data with an eye on bytes that nobody wrote, and
+"kmsan-misuse", for which a kernel is built with clang.  QUICK=1 leaves out the slow
+kernels and all but the most telling policies.
 build/BASE/selftest.json has every result; the last line is "N passed, N failed, N
 skipped".
 """
@@ -50,6 +52,17 @@ HOSTILE = (r"virtio_(blk|net) virtio\d+: (req|input|output)\.0: queue broken: [^
            r"I/O error, dev vd[a-z]+, sector \d+ op 0x0:\(READ\) flags 0x\w+ phys_seg \d+ prio")
 
 
+# What the checkers say of a driver at fault, each of whose faults it counts.
+MISUSE = "ring_misuse.sh"
+CAUGHT = (r"BUG: KMSAN: uninit-value in (dma_map|vring)_\w+\+",
+          r"WARNING: CPU: \d+ PID: \d+ at kernel/dma/debug\.c:\d+ check_for_stack",
+          r"DMA-API: .*: device driver maps memory from stack",
+          r"Call Trace:")
+
+# What a boot that has it among its tests was made for.
+MUST_RUN = ("vfio_dma", MISUSE)
+
+
 @dataclass
 class Boot:
     name: str
@@ -66,6 +79,12 @@ class Boot:
     def has_vfio(self):
         """Whether vfio_dma is among its tests."""
         return "vfio_dma" in self.tests
+
+    def initramfs(self):
+        """Its root file system: with the modules that its tests load."""
+        if self.kernel in ("modular", "kcsan", "kmsan"):
+            return self.kernel
+        return self.kernel if MISUSE in self.tests else "plain"
 
 
 def cases():
@@ -93,14 +112,31 @@ def boots(quick, everything):
             plan.append(Boot(name, kernel, iommu, case, (append + " " + extra).strip(),
                              full, timeout))
 
+    def add_misuse(kernel):
+        add(kernel + "-misuse", kernel, "intel", "default", False, 600,
+            "iommu.strict=1 virtio_dma=0000:00:06.0:on")
+        plan[-1].tests = (MISUSE,)
+        plan[-1].devices = [Device("rng", "vtrng0", access=True, slot=6),
+                            Device("rng", "vtrng1", access=True, slot=5)]
+        plan[-1].expected = CAUGHT
+
     # The slow ones first, so that the short ones fill what is left.
     if everything:
         add("debug", "debug", "intel", "default", True, 3600, "vtest.scale=10")
-        add("debug-strict", "debug", "intel", "strict", True, 3600, "vtest.scale=10")
+        # By default nothing is copied there, and no checker would see a cell.
+        add("debug-strict", "debug", "intel", "strict", True, 3600,
+            "vtest.scale=10 virtio_ring.bounce_max=4096")
         for boot in plan:
             boot.expected = HOSTILE
         add("kcsan", "kcsan", "intel", "default", True, 3600, "vtest.scale=50")
         plan[-1].devices = [d for d in all_devices() if d.kind != "9p"]
+        # Every way to memory in one guest: a kernel with KMSAN takes long to boot.
+        add("kmsan", "kmsan", "intel", "default", False, 1800,
+            "vtest.scale=5 iommu.strict=1 virtio_dma=" +
+            ",".join("0000:00:%02x.0:on" % slot for slot in TRANSLATED))
+        plan[-1].tests = ("blk_data", "net_data", "devices.sh")
+        plan[-1].devices = mixed_devices()
+        add_misuse("kmsan")
         add("kcsan-swiotlb", "kcsan", "intel", "swiotlb", False, 900)
         plan[-1].tests = ("ring_race.sh",)
     if not quick:
@@ -114,6 +150,7 @@ def boots(quick, everything):
         plan[-1].tests = ("vduse_blk", "vduse_net")
         plan[-1].devices = [Device("rng", "vtrng0", access=True)]
         plan[-1].expected = HOSTILE
+        add_misuse("debug")
         add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
     add("swiotlb-dry", "ours", "intel", "default", False, 300, "swiotlb=256,force")
     plan[-1].tests = ("swiotlb_dry",)
@@ -162,6 +199,27 @@ def all_devices():
     ]
 
 
+# Slots of the devices that are translated where others are not.
+TRANSLATED = range(0x10, 0x16)
+
+
+def mixed_devices():
+    """Some of those that send data: translated, passed through, and with physical
+    addresses."""
+    return [
+        Device("blk", "vtblk0", access=True, slot=0x10),
+        Device("blk", "vtblk1", access=True, packed=True, slot=0x11),
+        Device("blk", "vtblk2", access=True),
+        Device("blk", "vtblk3"),
+        Device("scsi", "vtscsi0", access=True, slot=0x12),
+        *nic_pair(0, dict(access=True, slot=0x13), dict(access=True, packed=True)),
+        Device("console", "vtcon0", access=True, ports=("vt.a",), slot=0x14),
+        Device("console", "vtcon1", mode="legacy", ports=("vt.b",)),
+        Device("9p", "vt9p0", access=True, slot=0x15),
+        Device("rng", "vtrng0", access=True),
+    ]
+
+
 def usual_devices():
     """One or two of each type, for the tests of where DMA goes."""
     return [
@@ -202,20 +260,26 @@ def guest_for(boot, progress):
         machine.extra += arguments(pci)
         expected += guest_log.faults_of(pci)
     append = "log_buf_len=1M vtest.iommu=%s vtest.case=%s" % (boot.iommu, boot.case)
-    if boot.kernel == "debug":
+    if boot.kernel in ("debug", "kmsan"):
         # While the base finds out what the CPU can do, it takes the CPU for one
-        # without 5-level paging, and KASAN its addresses for wild ones.
+        # without 5-level paging, and KASAN its addresses for wild ones; KMSAN looks
+        # for what it remembers of them elsewhere.
         machine.cpu = "max,la57=off"
+    if boot.kernel == "kmsan":
+        # It remembers of each byte whether it was written, and where that came
+        # from: of the 256 MiB of memory-mapped configuration space, too.
+        machine.memory = "2G"
+        append += " pci=nommconf"
     if any(d.bus == "bypass" for d in machine.devices):
         append += " vtest.bypass=0000:4"
     # The tests' own limit is for a kernel that checks nothing.
-    slow = boot.kernel in ("debug", "kcsan")
+    slow = boot.kernel in ("debug", "kcsan", "kmsan")
     command = [RUNNER] + (["-o", str(boot.timeout)] if slow else [])
     for test in boot.tests:
         command += ["-c", "virtio"] if boot.full else ["-t", "virtio:" + test]
     return guest_vm.Guest(
         "selftest-" + boot.name, guest_vm.kernel_image(boot.kernel),
-        guest_vm.initramfs(boot.kernel if boot.kernel in ("modular", "kcsan") else "plain"),
+        guest_vm.initramfs(boot.initramfs()),
         machine, append + " " + boot.append, command, boot.timeout, progress=progress,
         expected=expected)
 
@@ -233,8 +297,9 @@ def judge(result):
 
 def must_run(boot, results):
     """Fail what was skipped in a guest that was made for it."""
-    for test in results if boot.has_vfio() else ():
-        if "vfio_dma" in test.name and test.verdict == "SKIP":
+    for test in results:
+        wanted = [name for name in MUST_RUN if name in boot.tests and name in test.name]
+        if wanted and test.verdict == "SKIP":
             test.ok, test.skip = False, False
             test.reason = "skipped: " + test.reason
     return results
@@ -258,10 +323,12 @@ def main():
     if "--no-build" not in sys.argv:
         used = {boot.kernel for boot in plan}
         guest_expect.build(
-            *[["kernel.sh", k] for k in ("ours", "debug", "modular", "kcsan") if k in used],
-            ["initramfs.sh"],
+            *[["kernel.sh", k] for k in ("ours", "debug", "modular", "kcsan", "kmsan")
+              if k in used],
             *([["module.sh", "race", "kcsan"]] if "kcsan" in used else []),
-            *[["initramfs.sh", k] for k in ("modular", "kcsan") if k in used])
+            *[["module.sh", "misuse", k] for k in ("debug", "kmsan")
+              if any(k == b.kernel and MISUSE in b.tests for b in plan)],
+            *[["initramfs.sh", k] for k in sorted({b.initramfs() for b in plan} | {"plain"})])
 
     guests, skipped = {}, {}
     with report.Progress() as progress:

@@ -229,6 +229,8 @@ class Splats(unittest.TestCase):
                 "[    1.0] WARNING: CPU: 0 PID: 1 at kernel/dma/debug.c:1 x+0x1",
                 "[    1.0] BUG: kernel NULL pointer dereference, address: 0",
                 "[    1.0] BUG: KASAN: slab-out-of-bounds in virtqueue_add",
+                "[    1.0] BUG: KMSAN: uninit-value in receive_buf+0x3c8/0x1e90",
+                "[    1.0] DMA-API: virtio_ring vring_misuse: device driver maps memory from stack",
                 "[    1.0] Oops: general protection fault, probably for",
                 "[    1.0] Kernel panic - not syncing: Attempted to kill init!",
                 "[    1.0] WARNING: possible circular locking dependency detected",
@@ -254,6 +256,8 @@ class Splats(unittest.TestCase):
         for line in (
                 "[    0.1] DMA-API: preallocated 65536 debug entries",
                 "[    0.1] DMA-API: debugging enabled by kernel config",
+                "[    0.1] Starting KernelMemorySanitizer (KMSAN)",
+                "[    0.1] ATTENTION: KMSAN is a debugging tool! Do not use it on production",
                 "[    0.1] iommu: Default domain type: Passthrough (QEMU guest)",
                 "[    0.1] DMAR: Intel(R) Virtualization Technology for Directed I/O",
                 "[    0.1] AMD-Vi: Interrupt remapping enabled",
@@ -285,11 +289,39 @@ class Splats(unittest.TestCase):
 
     def test_vfio_dma_is_not_skipped_where_there_is_what_it_needs(self):
         boot = next(b for b in selftest.boots(False, False) if b.has_vfio())
-        for of_vfio, word in ((boot, "FAIL"), (mock.Mock(has_vfio=lambda: False), "SKIP")):
+        for of_vfio, word in ((boot, "FAIL"), (mock.Mock(tests=()), "SKIP")):
             results = [guest_log.Ktap("vfio_dma: vfio.edu.x", True, True, "no IOMMU"),
                        guest_log.Ktap("dma_access.sh: a", True, True, "not here")]
             self.assertEqual([r.verdict for r in selftest.must_run(of_vfio, results)],
                              [word, "SKIP"])
+
+    def test_reports_are_expected_where_they_are_counted_and_nowhere_else(self):
+        for boot in selftest.boots(False, True):
+            counted = selftest.MISUSE in boot.tests
+            for line in ("[    1.0] BUG: KMSAN: uninit-value in vring_cell_map+0x1/0x2",
+                         "[    1.0] WARNING: CPU: 0 PID: 9 at kernel/dma/debug.c:1106 "
+                         "check_for_stack+0x1/0x2",
+                         "[    1.0] DMA-API: pci 0000:00:05.0: device driver maps memory from "
+                         "stack [addr=0000000000000001]"):
+                with self.subTest(boot=boot.name, line=line):
+                    self.assertEqual(guest_log.unexpected([line], boot.expected),
+                                     [] if counted else [line])
+            for line in ("[    1.0] BUG: KMSAN: use-after-free in vring_cell_map+0x1/0x2",
+                         "[    1.0] DMA-API: pci 0000:00:05.0: device driver frees DMA memory",
+                         "[    1.0] BUG: KMSAN: uninit-value in receive_buf+0x3c8/0x1e90",
+                         "[    1.0] BUG: KASAN: stack-out-of-bounds in x"):
+                self.assertEqual(guest_log.unexpected([line], boot.expected), [line])
+
+    def test_a_boot_has_the_modules_that_its_tests_load(self):
+        found = {b.name: b.initramfs() for b in selftest.boots(False, True)}
+        self.assertEqual({n: found[n] for n in found if found[n] != "plain"},
+                         {"kcsan": "kcsan", "kcsan-swiotlb": "kcsan", "modular": "modular",
+                          "kmsan": "kmsan", "kmsan-misuse": "kmsan",
+                          "debug-misuse": "debug"})
+
+    def test_the_kernel_with_every_checker_still_has_cells(self):
+        boot = next(b for b in selftest.boots(False, True) if b.name == "debug-strict")
+        self.assertIn("virtio_ring.bounce_max=4096", boot.append.split())
 
     def test_faults_of_one_device_alone(self):
         words = ("[    9.1] DMAR: [DMA Write NO_PASID] Request device [00:%02x.0] fault addr"
