@@ -9,9 +9,9 @@ with every checker, which meets a hostile back end in userspace besides.  Names 
 boots (--list) restrict the run to them.  "debug" and "debug-strict", all of the
 tests with every checker, "debug-p9-kill", "kcsan", all of them with an eye on races,
 and "kcsan-swiotlb" take up to an hour each without KVM and run only if named; so do
-"kmsan", "kmsan-strict" and "kmsan-misuse", those that send data with an eye on bytes
-that nobody wrote, for which a kernel is built with clang.  QUICK=1 leaves out the
-slow kernels and all but the most telling policies.
+"kmsan", those that send data with an eye on bytes that nobody wrote, and
+"kmsan-misuse", for which a kernel is built with clang.  QUICK=1 leaves out the slow
+kernels and all but the most telling policies.
 build/BASE/selftest.json has every result; the last line is "N passed, N failed, N
 skipped".
 """
@@ -132,10 +132,12 @@ def boots(quick, everything):
         add("kcsan", "kcsan", "intel", "default", True, 3600, "vtest.scale=50")
         plan[-1].devices = [d for d in all_devices() if d.kind != "9p"]
         add("debug-p9-kill", "debug", "intel", "strict", False, 900)
-        for name, case in (("kmsan", "default"), ("kmsan-strict", "strict")):
-            add(name, "kmsan", "intel", case, False, 1200, "vtest.scale=10")
-            plan[-1].tests = ("blk_data", "net_data", "devices.sh")
-            plan[-1].devices = all_devices()
+        # Every way to memory in one guest: a kernel with KMSAN takes long to boot.
+        add("kmsan", "kmsan", "intel", "default", False, 1800,
+            "vtest.scale=5 iommu.strict=1 virtio_dma=" +
+            ",".join("0000:00:%02x.0:on" % slot for slot in TRANSLATED))
+        plan[-1].tests = ("blk_data", "net_data", "devices.sh")
+        plan[-1].devices = mixed_devices()
         add_misuse("kmsan")
         add("kcsan-swiotlb", "kcsan", "intel", "swiotlb", False, 900)
         plan[-1].tests = ("ring_race.sh",)
@@ -210,6 +212,27 @@ def all_devices():
         Device("rng", "vtrng1", slot=6, function=1),
         Device("keyboard", "vtkbd0", access=True),
         Device("balloon", "vtballoon0"),
+    ]
+
+
+# Slots of the devices that are translated where others are not.
+TRANSLATED = range(0x10, 0x16)
+
+
+def mixed_devices():
+    """Some of those that send data: translated, passed through, and with physical
+    addresses."""
+    return [
+        Device("blk", "vtblk0", access=True, slot=0x10),
+        Device("blk", "vtblk1", access=True, packed=True, slot=0x11),
+        Device("blk", "vtblk2", access=True),
+        Device("blk", "vtblk3"),
+        Device("scsi", "vtscsi0", access=True, slot=0x12),
+        *nic_pair(0, dict(access=True, slot=0x13), dict(access=True, packed=True)),
+        Device("console", "vtcon0", access=True, ports=("vt.a",), slot=0x14),
+        Device("console", "vtcon1", mode="legacy", ports=("vt.b",)),
+        Device("9p", "vt9p0", access=True, slot=0x15),
+        Device("rng", "vtrng0", access=True),
     ]
 
 

@@ -316,8 +316,8 @@ class Splats(unittest.TestCase):
         found = {b.name: b.initramfs() for b in selftest.boots(False, True)}
         self.assertEqual({n: found[n] for n in found if found[n] != "plain"},
                          {"kcsan": "kcsan", "kcsan-swiotlb": "kcsan", "modular": "modular",
-                          "kmsan": "kmsan", "kmsan-strict": "kmsan",
-                          "kmsan-misuse": "kmsan", "debug-misuse": "debug"})
+                          "kmsan": "kmsan", "kmsan-misuse": "kmsan",
+                          "debug-misuse": "debug"})
 
     def test_the_kernel_with_every_checker_still_has_cells(self):
         boot = next(b for b in selftest.boots(False, True) if b.name == "debug-strict")
