@@ -132,7 +132,8 @@ scripts_of()
 # Objects of all compiled files that the series adds or changes.
 objects()
 {
-	touched 'arch/x86/*.c' 'block/*.c' 'drivers/*.c' 'kernel/*.c' |
+	touched 'arch/x86/*.c' 'block/*.c' 'drivers/*.c' 'kernel/*.c' \
+		'net/*.c' 'sound/*.c' |
 		sed 's/c$/o/'
 }
 
@@ -150,7 +151,8 @@ configure()
 	if ! {
 		kmake tinyconfig &&
 			"$tree/scripts/kconfig/merge_config.sh" -m -O "$obj" \
-				"$obj/.config" "$repo/scripts/config/guest.config" &&
+				"$obj/.config" "$repo/scripts/config/guest.config" \
+				"$repo/scripts/config/devices.config" &&
 			kmake olddefconfig &&
 			kmake prepare
 	} >"$logs/configure.log" 2>&1; then

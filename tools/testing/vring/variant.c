@@ -42,7 +42,9 @@ u32 test_copied(const struct run *t)
 
 unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len)
 {
-	if (entries * len > test_copied(t) || !test_translated(t))
+	const u32 copied = test_copied(t);
+
+	if (entries * len > copied || !test_translated(t))
 		return entries;
 	return !!entries;
 }

@@ -3,7 +3,8 @@
 #
 # The memory that virtio_ring keeps mapped for its devices has a bound, and a
 # network card whose link comes up stays below it however many buffers it posts.
-# A guest short of memory can swap to a disk, translated or not.  Says besides what memory the guest has left, to be compared with another kernel.
+# A guest short of memory can swap to a disk, translated or not.  Says besides what
+# memory the guest has left, to be compared with another kernel.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"
