@@ -15,6 +15,7 @@
 #include <linux/align.h>
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
+#include <linux/kmsan.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -316,6 +317,18 @@ static struct cell_list list_measure(struct scatterlist *sg, u32 *left)
 	return list;
 }
 
+/*
+ * What dma_map_page() does for KMSAN, for an entry that is copied and so not
+ * mapped, before it is copied: a hole in what the device reads is reported, what
+ * the device writes counts as written.  No poison gets into a device-writable
+ * cell, and so none comes back with what the device wrote.
+ */
+static void cell_kmsan_entry(struct scatterlist *sg, bool in)
+{
+	kmsan_handle_dma(sg_page(sg), sg->offset, sg->length,
+			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
+}
+
 /* Copy between a cell and pages, which may be in high memory. */
 static void cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 		      bool to_page)
@@ -335,10 +348,18 @@ static void cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 	}
 }
 
-/* The entry of an id, which keeps its block for good; NULL without memory. */
+/* What the request of an id holds; NULL if there has been no memory for it. */
+static struct vring_xfer *xfer_of(const struct vring_virtqueue *vq, u16 id)
+{
+	struct vring_xfer *block = vq->ring.xfer[id / VRING_XFER_BLOCK];
+
+	return likely(block) ? &block[id % VRING_XFER_BLOCK] : NULL;
+}
+
+/* The same, with memory that the id keeps for good; NULL if there is none. */
 static struct vring_xfer *xfer_get(struct vring_virtqueue *vq, u16 id)
 {
-	struct vring_xfer *xfer = vring_xfer(vq, id);
+	struct vring_xfer *xfer = xfer_of(vq, id);
 
 	if (likely(xfer))
 		return xfer;
@@ -428,7 +449,7 @@ static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 		      u32 entries, void *cell, dma_addr_t addr, bool in)
 {
 	for (; entries--; sg = vring_sg_next(sg)) {
-		vring_kmsan_entry(sg, in);
+		cell_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
 		if (in)
 			xfer->copies[xfer->ncopies++] = (struct vring_copy) {
@@ -477,7 +498,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 		cell = cell_get(vq, in ? VRING_CELL_IN : VRING_CELL_OUT, id,
 				&addr);
 	if (cell) {
-		vring_kmsan_entry(sg, in);
+		cell_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, len, false);
 		vring_dma_give_cell(vq, addr, len, in);
 		vq->stats.bounced_bytes += len;
@@ -640,7 +661,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
  */
 void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
 {
-	struct vring_xfer *xfer = vring_xfer(vq, id);
+	struct vring_xfer *xfer = xfer_of(vq, id);
 	const struct vring_copy *copy;
 	u32 i;
 

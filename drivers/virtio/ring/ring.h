@@ -13,7 +13,6 @@
 #define _VIRTIO_RING_RING_H
 
 #include <linux/bits.h>
-#include <linux/kmsan.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 #include <linux/virtio.h>
@@ -389,15 +388,6 @@ static __always_inline struct scatterlist *vring_sg_next(struct scatterlist *sg)
 	return likely(!sg_is_chain(sg + 1)) ? sg + 1 : sg_next(sg);
 }
 
-/* What a translated request holds; NULL if there has been no memory for it. */
-static inline struct vring_xfer *vring_xfer(const struct vring_virtqueue *vq,
-					    u16 id)
-{
-	struct vring_xfer *block = vq->ring.xfer[id / VRING_XFER_BLOCK];
-
-	return likely(block) ? &block[id % VRING_XFER_BLOCK] : NULL;
-}
-
 /* An id that no request has: those end at VRING_MAX_NUM. */
 #define VRING_NO_ID		U32_MAX
 
@@ -415,18 +405,6 @@ struct vring_used_buf {
 static inline bool vring_batch_left(const struct vring_virtqueue *vq)
 {
 	return unlikely(READ_ONCE(vq->in_batch));
-}
-
-/*
- * What dma_map_page() does for KMSAN, for an entry that is copied and so not
- * mapped, before it is copied: a hole in what the device reads is reported, what
- * the device writes counts as written.  No poison gets into a device-writable
- * cell, and so none comes back with what the device wrote.
- */
-static inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
-{
-	kmsan_handle_dma(sg_page(sg), sg->offset, sg->length,
-			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
 }
 
 /* core.c */
