@@ -10,8 +10,8 @@ boots (--list) restrict the run to them.  "debug" and "debug-strict", all of the
 tests with every checker, "debug-p9-kill", "kcsan", all of them with an eye on races,
 and "kcsan-swiotlb" take up to an hour each without KVM and run only if named; so do
 "kmsan", those that send data with an eye on bytes that nobody wrote, and
-"kmsan-misuse", for which a kernel is built with clang.  QUICK=1 leaves out the slow
-kernels and all but the most telling policies.
+"kmsan-misuse", for which a kernel is built with clang; and "debug-misuse".  QUICK=1
+leaves out the slow kernels and all but the most telling policies.
 build/BASE/selftest.json has every result; the last line is "N passed, N failed, N
 skipped".
 """
@@ -139,6 +139,7 @@ def boots(quick, everything):
         plan[-1].tests = ("blk_data", "net_data", "devices.sh")
         plan[-1].devices = mixed_devices()
         add_misuse("kmsan")
+        add_misuse("debug")
         add("kcsan-swiotlb", "kcsan", "intel", "swiotlb", False, 900)
         plan[-1].tests = ("ring_race.sh",)
     if not quick:
@@ -152,7 +153,6 @@ def boots(quick, everything):
         plan[-1].tests = ("vduse_blk", "vduse_net")
         plan[-1].devices = [Device("rng", "vtrng0", access=True)]
         plan[-1].expected = HOSTILE
-        add_misuse("debug")
         add("modular", "modular", "intel", "default", True, 600, "vtest.scale=50")
     add("swiotlb-dry", "ours", "intel", "default", False, 300, "swiotlb=256,force")
     plan[-1].tests = ("swiotlb_dry",)
