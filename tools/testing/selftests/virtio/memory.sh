@@ -3,8 +3,7 @@
 #
 # The memory that virtio_ring keeps mapped for its devices has a bound, and a
 # network card whose link comes up stays below it however many buffers it posts.
-# A guest short of memory can swap to a disk, translated or not.  Says besides what
-# memory the guest has left, to be compared with another kernel.
+# Says besides what memory the guest has left, to be compared with another kernel.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"
@@ -30,42 +29,6 @@ up()
 	done
 }
 
-# pattern: as many bytes as $size says.
-pattern()
-{
-	yes "what is swapped out comes back" | head -c "$size"
-}
-
-# swap: more than there is memory for goes to the disk and comes back.  Leaves
-# what went wrong in $reason.
-swap()
-{
-	_disk=$1
-	size=$((($(available) + 24 * 1024) * 1024))
-	mkdir -p /tmp/swapped
-	mkswap "$_disk" >/dev/null 2>&1 || { reason="mkswap fails"; return; }
-	swapon "$_disk" || { reason="swapon fails"; return; }
-	mount -t tmpfs -o size="$size" swapped /tmp/swapped
-	pattern >/tmp/swapped/file
-	_used=$(awk 'NR > 1 { print $4 }' /proc/swaps)
-	[ "${_used:-0}" -gt 4096 ] ||
-		reason="only ${_used:-0} KiB were swapped out"
-	pattern | cmp -s - /tmp/swapped/file || reason="data is not what it was"
-	umount /tmp/swapped
-	swapoff "$_disk" || reason=${reason:-"swapoff fails"}
-	ktap_print_msg "${_used:-0} KiB were swapped out"
-}
-
-# first_disk: the virtio disk that may be overwritten, or nothing.
-first_disk()
-{
-	for _path in /sys/block/vd*; do
-		case $(vt_read "$_path/serial") in
-		vt*) echo "/dev/${_path##*/}"; return ;;
-		esac
-	done
-}
-
 available()
 {
 	sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo
@@ -88,20 +51,8 @@ ktap_print_msg "$(available) KiB available with the links up"
 [ -d "$DEBUGFS" ] || { ktap_skip_all "CONFIG_VIRTIO_DEBUG is not set"; exit "$KSFT_SKIP"; }
 
 read -r max <"$MAX"
-ktap_set_plan 4
+ktap_set_plan 3
 vt_mark
-reason=
-disk=$(first_disk)
-if [ -z "$disk" ]; then
-	vt_skip "a guest swaps to a disk" "no disk of the tests'"
-elif ! vt_config CONFIG_SWAP; then
-	vt_skip "a guest swaps to a disk" "CONFIG_SWAP is not set"
-elif [ "$(available)" -gt 400000 ]; then
-	vt_skip "a guest swaps to a disk" "too much memory to fill"
-else
-	swap "$disk"
-	vt_result "a guest swaps to a disk" "$reason"
-fi
 reason=
 translated=0
 for dev in $(vt_devices); do
