@@ -372,35 +372,32 @@ static struct vring_xfer *xfer_get(struct vring_virtqueue *vq, u16 id)
 	return &xfer[id % VRING_XFER_BLOCK];
 }
 
-/* Nothing is remembered of a request yet; it will have so many entries. */
-static void xfer_reset(struct vring_xfer *xfer, u32 sgs)
+static struct scatterlist *xfer_sgs(struct vring_xfer *xfer)
 {
-	xfer->mem = NULL;
-	xfer->sgs = (struct scatterlist *)xfer->space;
-	xfer->copies = (struct vring_copy *)(xfer->sgs + sgs);
-	xfer->nout = 0;
-	xfer->nin = 0;
-	xfer->apart[false] = false;
-	xfer->apart[true] = false;
-	xfer->ncopies = 0;
+	return xfer->mem ?: xfer->space;
 }
 
-/* Room for what has to be remembered of a request. */
-static int xfer_init(struct vring_xfer *xfer, u32 sgs, u32 copies, gfp_t gfp)
+static struct vring_copy *xfer_copies(struct vring_xfer *xfer)
 {
-	size_t size = size_add(array_size(sgs, sizeof(*xfer->sgs)),
-			       array_size(copies, sizeof(*xfer->copies)));
+	return (void *)(xfer_sgs(xfer) + xfer->nout + xfer->nin);
+}
 
-	xfer_reset(xfer, sgs);
+/* Room for so many entries and copies, of which there are none yet. */
+static int xfer_init(struct vring_xfer *xfer, u32 nout, u32 nin, u32 copies,
+		     gfp_t gfp)
+{
+	size_t size = size_add(array_size(nout + nin, sizeof(struct scatterlist)),
+			       array_size(copies, sizeof(struct vring_copy)));
+
+	xfer->mem = NULL;
+	xfer->nout = nout;
+	xfer->nin = nin;
+	xfer->ncopies = 0;
 	if (likely(size <= sizeof(xfer->space)))
 		return 0;
 
 	xfer->mem = kmalloc(size, gfp & ~__GFP_HIGHMEM);
-	if (!xfer->mem)
-		return -ENOMEM;
-	xfer->sgs = xfer->mem;
-	xfer->copies = xfer->mem + sgs * sizeof(*xfer->sgs);
-	return 0;
+	return xfer->mem ? 0 : -ENOMEM;
 }
 
 /* Take over the entries of the lists that are mapped, and map them. */
@@ -408,16 +405,17 @@ static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 		    struct cell_plan *plan, struct scatterlist *sgs[],
 		    unsigned int out_sgs, unsigned int in_sgs, u32 left)
 {
-	struct scatterlist *to = xfer->sgs, *sg;
+	struct scatterlist *out = xfer_sgs(xfer), *in = out + xfer->nout;
+	struct scatterlist *to = out, *sg;
 	struct cell_list list;
 	unsigned int n;
 	u32 offset;
 	int err;
 
 	if (xfer->nout)
-		sg_init_table(xfer->sgs, xfer->nout);
+		sg_init_table(out, xfer->nout);
 	if (xfer->nin)
-		sg_init_table(xfer->sgs + xfer->nout, xfer->nin);
+		sg_init_table(in, xfer->nin);
 	plan_rewind(plan);
 	for (n = 0; n < out_sgs + in_sgs; n++) {
 		list = list_measure(sgs[n], &left);
@@ -429,17 +427,17 @@ static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 	}
 
 	if (xfer->nout) {
-		err = vring_dma_map_sgs(vq, xfer->sgs, xfer->nout, false,
+		err = vring_dma_map_sgs(vq, out, xfer->nout, false,
 					&xfer->apart[false]);
 		if (unlikely(err))
 			return err;
 	}
 	if (!xfer->nin)
 		return 0;
-	err = vring_dma_map_sgs(vq, xfer->sgs + xfer->nout, xfer->nin, true,
+	err = vring_dma_map_sgs(vq, in, xfer->nin, true,
 				&xfer->apart[true]);
 	if (unlikely(err) && xfer->nout)
-		vring_dma_unmap_sgs(vq, xfer->sgs, xfer->nout, false,
+		vring_dma_unmap_sgs(vq, out, xfer->nout, false,
 				    xfer->apart[false], false);
 	return err;
 }
@@ -452,7 +450,7 @@ static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 		cell_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
 		if (in)
-			xfer->copies[xfer->ncopies++] = (struct vring_copy) {
+			xfer_copies(xfer)[xfer->ncopies++] = (struct vring_copy) {
 				.page = sg_page(sg),
 				.offset = sg->offset,
 				.len = sg->length,
@@ -483,14 +481,6 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 	void *cell = NULL;
 	dma_addr_t addr;
 
-	xfer = xfer_get(vq, id);
-	if (unlikely(!xfer)) {
-		addr = vring_dma_map_single(vq, sg, in);
-		if (addr != DMA_MAPPING_ERROR)
-			*undo = vring_dma_keep_single(vq, id, addr, len, in);
-		return addr;
-	}
-
 	if (len <= vq->small_max)
 		cell = cell_get(vq, in ? VRING_CELL_STATUS : VRING_CELL_HEADER,
 				id, &addr);
@@ -507,27 +497,35 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 			return addr;
 	}
 
-	xfer_reset(xfer, !cell);
+	xfer = xfer_get(vq, id);
+	if (unlikely(!xfer)) {
+		addr = vring_dma_map_single(vq, sg, in);
+		if (addr != DMA_MAPPING_ERROR)
+			*undo = vring_dma_keep_single(vq, id, addr, len, in);
+		return addr;
+	}
+
+	xfer->mem = NULL;
+	xfer->nout = !cell && !in;
+	xfer->nin = !cell && in;
+	xfer->ncopies = !!cell;
 	if (cell) {
-		xfer->copies[0] = (struct vring_copy) {
+		*xfer_copies(xfer) = (struct vring_copy) {
 			.page = sg_page(sg),
 			.offset = sg->offset,
 			.len = len,
 			.cell = cell,
 			.addr = addr,
 		};
-		xfer->ncopies = 1;
 		*undo = VRING_UNDO_XFER;
 		return addr;
 	}
 
-	sg_init_table(xfer->sgs, 1);
-	sg_set_page(xfer->sgs, sg_page(sg), len, sg->offset);
-	addr = vring_dma_map_sg(vq, xfer->sgs, in);
+	sg_init_table(xfer_sgs(xfer), 1);
+	sg_set_page(xfer_sgs(xfer), sg_page(sg), len, sg->offset);
+	addr = vring_dma_map_sg(vq, xfer_sgs(xfer), in);
 	if (unlikely(addr == DMA_MAPPING_ERROR))
 		return addr;
-	xfer->nout = !in;
-	xfer->nin = in;
 	xfer->apart[in] = true;
 	*undo = VRING_UNDO_XFER;
 	return addr;
@@ -535,7 +533,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 
 /**
  * vring_cell_map - map a translated request
- * @vq: the virtqueue
+ * @vq: the virtqueue, its scratch array long enough
  * @req: @id and @num set; the rest is filled in
  * @sgs: the driver's scatterlists, device-readable ones first
  * @out_sgs: number of device-readable scatterlists
@@ -569,8 +567,6 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	u32 offset;
 	int err;
 
-	if (unlikely(req->num > vq->scratch_num))
-		return -EAGAIN;
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
 	xfer = xfer_get(vq, req->id);
@@ -597,11 +593,9 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	if (WARN_ON_ONCE(left))
 		return -EINVAL;
 
-	err = xfer_init(xfer, mapped[0] + mapped[1], copies, gfp);
+	err = xfer_init(xfer, mapped[false], mapped[true], copies, gfp);
 	if (unlikely(err))
 		return -EAGAIN;
-	xfer->nout = mapped[false];
-	xfer->nin = mapped[true];
 	xfer->apart[false] = apart[false];
 	xfer->apart[true] = apart[true];
 	if (mapped[0] + mapped[1]) {
@@ -611,7 +605,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 			return err;
 		}
 		for (n = 0; n < ARRAY_SIZE(cursor); n++) {
-			cursor[n].sg = xfer->sgs + (n ? xfer->nout : 0);
+			cursor[n].sg = xfer_sgs(xfer) + (n ? xfer->nout : 0);
 			cursor[n].offset = 0;
 			/* A descriptor is then what the driver's entry was. */
 			cursor[n].max = xfer->apart[n] ? U32_MAX : max_seg;
@@ -662,17 +656,18 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
 {
 	struct vring_xfer *xfer = xfer_of(vq, id);
+	struct scatterlist *sgs = xfer_sgs(xfer);
 	const struct vring_copy *copy;
 	u32 i;
 
 	if (xfer->nout)
-		vring_dma_unmap_sgs(vq, xfer->sgs, xfer->nout, false,
+		vring_dma_unmap_sgs(vq, sgs, xfer->nout, false,
 				    xfer->apart[false], discard);
 	if (xfer->nin)
-		vring_dma_unmap_sgs(vq, xfer->sgs + xfer->nout, xfer->nin, true,
+		vring_dma_unmap_sgs(vq, sgs + xfer->nout, xfer->nin, true,
 				    xfer->apart[true], discard);
 	for (i = 0; i < xfer->ncopies && !discard; i++) {
-		copy = &xfer->copies[i];
+		copy = &xfer_copies(xfer)[i];
 		vring_dma_take_cell(vq, copy->addr, copy->len);
 		cell_copy(copy->cell, copy->page, copy->offset, copy->len, true);
 		vq->stats.bounced_bytes += copy->len;

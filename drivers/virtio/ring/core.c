@@ -188,16 +188,14 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			return vring_no_space(vq, out_sgs);
 	}
 
-	if (unlikely(total_sg > vq->scratch_num) &&
-	    vq->mapping != VRING_MAP_SEGS)
-		vring_dma_grow_scratch(vq, total_sg, gfp);
-
-	if (vq->mapping == VRING_MAP_ONLY)
-		err = vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
-	else if (vq->mapping == VRING_MAP_CELLS)
-		err = vring_cell_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
-	else
+	if (vq->mapping == VRING_MAP_SEGS ||
+	    (unlikely(total_sg > vq->scratch_num) &&
+	     !vring_dma_grow_scratch(vq, total_sg, gfp)))
 		err = -EAGAIN;
+	else if (vq->mapping == VRING_MAP_ONLY)
+		err = vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
+	else
+		err = vring_cell_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
 
 	if (likely(!err)) {
 		if (vq->indirect && req.num > 1)

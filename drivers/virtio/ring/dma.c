@@ -394,7 +394,7 @@ err_unmap:
 
 /**
  * vring_dma_take_mapped - take over what the driver mapped itself
- * @vq: the virtqueue, premapped
+ * @vq: the virtqueue, premapped, its scratch array long enough
  * @req: @id and @num set; the rest is filled in
  * @sgs: the driver's scatterlists, device-readable ones first
  * @out_sgs: number of device-readable scatterlists
@@ -430,7 +430,7 @@ static void vring_only_unmap(struct vring_virtqueue *vq,
 
 /**
  * vring_dma_map_only - map a request for a device that needs no unmapping
- * @vq: the virtqueue
+ * @vq: the virtqueue, its scratch array long enough
  * @req: @id and @num set; the rest is filled in
  * @sgs: the driver's scatterlists, device-readable ones first
  * @out_sgs: number of device-readable scatterlists
@@ -451,8 +451,7 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 	u64 in_len = 0;
 	int err;
 
-	if (unlikely(req->num > vq->scratch_num ||
-		     !IS_ENABLED(CONFIG_HAS_DMA)))
+	if (!IS_ENABLED(CONFIG_HAS_DMA))
 		return -EAGAIN;
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);

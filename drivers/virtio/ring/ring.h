@@ -14,6 +14,7 @@
 
 #include <linux/bits.h>
 #include <linux/scatterlist.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
@@ -171,31 +172,29 @@ struct vring_copy {
 #define VRING_XFER_INLINE	(2 * sizeof(struct scatterlist) + \
 				 2 * sizeof(struct vring_copy))
 
-/* So many of them are allocated at a time, in about a page. */
-#define VRING_XFER_BLOCK	24
-
 /**
  * struct vring_xfer - what a translated request holds until it completes
- * @sgs: entries that are mapped, device-readable ones first; the ring's own,
- *	since the driver may reuse its scatterlists at once
- * @copies: what is copied back
- * @mem: allocation that @sgs and @copies are in, NULL if they are in @space
- * @nout: number of device-readable entries in @sgs
- * @nin: number of device-writable entries in @sgs
+ * @mem: allocation for what follows the numbers, NULL if @space has room for it
+ * @nout: number of device-readable entries that are mapped
+ * @nin: number of device-writable entries that are mapped
+ * @ncopies: number of pieces that are copied back
  * @apart: the entries of a direction are mapped one by one, not as a list
- * @ncopies: number of @copies
- * @space: @sgs and @copies of a small request
+ * @space: the entries, device-readable ones first, and then the copies
+ *
+ * The entries are the ring's own, since the driver may reuse its scatterlists
+ * at once.
  */
 struct vring_xfer {
-	struct scatterlist *sgs;
-	struct vring_copy *copies;
 	void *mem;
 	u32 nout;
 	u32 nin;
-	bool apart[2];
 	u32 ncopies;
+	bool apart[2];
 	u8 space[VRING_XFER_INLINE] __aligned(8);
 };
+
+/* So many of them are allocated at a time. */
+#define VRING_XFER_BLOCK	((u32)(SZ_4K / sizeof(struct vring_xfer)))
 
 /**
  * struct vring_cursor - a place in entries that are mapped
