@@ -117,8 +117,9 @@ static u32 cell_chunks(const struct vring_virtqueue *vq, u32 num,
 }
 
 /* The cell of an id; NULL if there is none and no memory for one. */
-static void *cell_get(struct vring_virtqueue *vq, enum vring_cell_kind kind,
-		      u16 id, dma_addr_t *addr)
+static __always_inline void *cell_get(struct vring_virtqueue *vq,
+				      enum vring_cell_kind kind, u16 id,
+				      dma_addr_t *addr)
 {
 	u32 size = cell_size(vq, kind), pos = id * size;
 	struct vring_chunk *chunk;
@@ -505,22 +506,22 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 		return addr;
 	}
 
-	xfer->mem = NULL;
-	xfer->nout = !cell && !in;
-	xfer->nin = !cell && in;
-	xfer->ncopies = !!cell;
 	if (cell) {
-		*xfer_copies(xfer) = (struct vring_copy) {
+		*(struct vring_copy *)xfer->space = (struct vring_copy) {
 			.page = sg_page(sg),
 			.offset = sg->offset,
 			.len = len,
 			.cell = cell,
 			.addr = addr,
 		};
-		*undo = VRING_UNDO_XFER;
+		*undo = VRING_UNDO_COPY;
 		return addr;
 	}
 
+	xfer->mem = NULL;
+	xfer->nout = !in;
+	xfer->nin = in;
+	xfer->ncopies = 0;
 	sg_init_table(xfer_sgs(xfer), 1);
 	sg_set_page(xfer_sgs(xfer), sg_page(sg), len, sg->offset);
 	addr = vring_dma_map_sg(vq, xfer_sgs(xfer), in);
@@ -645,6 +646,27 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	return 0;
 }
 
+/* Pass on what the device wrote to a piece of a cell. */
+static __always_inline void copy_back(struct vring_virtqueue *vq,
+				      const struct vring_copy *copy)
+{
+	vring_dma_take_cell(vq, copy->addr, copy->len);
+	cell_copy(copy->cell, copy->page, copy->offset, copy->len, true);
+	vq->stats.bounced_bytes += copy->len;
+}
+
+/**
+ * vring_cell_copy_back - undo vring_cell_map_single() of what was copied
+ * @vq: the virtqueue
+ * @id: id of the descriptor
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_cell_copy_back(struct vring_virtqueue *vq, u16 id)
+{
+	copy_back(vq, (struct vring_copy *)xfer_of(vq, id)->space);
+}
+
 /**
  * vring_cell_unmap - unmap a translated request and copy back what it got
  * @vq: the virtqueue
@@ -657,7 +679,6 @@ void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
 {
 	struct vring_xfer *xfer = xfer_of(vq, id);
 	struct scatterlist *sgs = xfer_sgs(xfer);
-	const struct vring_copy *copy;
 	u32 i;
 
 	if (xfer->nout)
@@ -666,12 +687,8 @@ void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
 	if (xfer->nin)
 		vring_dma_unmap_sgs(vq, sgs + xfer->nout, xfer->nin, true,
 				    xfer->apart[true], discard);
-	for (i = 0; i < xfer->ncopies && !discard; i++) {
-		copy = &xfer_copies(xfer)[i];
-		vring_dma_take_cell(vq, copy->addr, copy->len);
-		cell_copy(copy->cell, copy->page, copy->offset, copy->len, true);
-		vq->stats.bounced_bytes += copy->len;
-	}
+	for (i = 0; i < xfer->ncopies && !discard; i++)
+		copy_back(vq, &xfer_copies(xfer)[i]);
 	kfree(xfer->mem);
 }
 

@@ -125,6 +125,8 @@ static int vring_no_space(struct vring_virtqueue *vq, unsigned int out_sgs)
 static void vring_undo(struct vring_virtqueue *vq, u16 id, u8 undo,
 		       struct vring_indirect *ind, u32 num, bool discard)
 {
+	if (undo & VRING_UNDO_COPY && !discard)
+		vring_cell_copy_back(vq, id);
 	if (undo & VRING_UNDO_XFER)
 		vring_cell_unmap(vq, id, discard);
 	if (undo & VRING_UNDO_INDIRECT)

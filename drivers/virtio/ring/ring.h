@@ -72,6 +72,7 @@ struct vring_indirect {
 #define VRING_UNDO_SEGS		BIT(0)	/* &vring_ring.segs are mapped */
 #define VRING_UNDO_INDIRECT	BIT(1)	/* &vring_state.indirect is there */
 #define VRING_UNDO_XFER		BIT(2)	/* &vring_ring.xfer is in use */
+#define VRING_UNDO_COPY		BIT(3)	/* it has a copy and nothing else */
 
 /**
  * struct vring_state - a request in flight
@@ -471,6 +472,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		   unsigned int in_sgs, gfp_t gfp);
 dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 				 struct scatterlist *sg, bool in, u8 *undo);
+void vring_cell_copy_back(struct vring_virtqueue *vq, u16 id);
 void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard);
 
 /*
