@@ -3,7 +3,7 @@
 """usage: arch.py [--no-build] [--no-stock] [compile|guests|arm64|s390x|CONFIGURATION]...
 
 What is beyond x86.  "compile": the files that the series touches, compiled for other
-architectures with every warning, as scripts/lib/arch_compile.py has the
+architectures with every warning, as scripts/lib/arch/compile.py has the
 configurations; a warning is a failure.  "guests": an arm64 guest with an SMMUv3 and
 a big-endian s390x guest, with the data checks of make matrix, the unmodified kernel
 beside ours, and the selftests.  All of it if nothing is named.  Results:
@@ -15,19 +15,22 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import arch_compile, arch_guests, guest_expect, matrix_report, report   # noqa: E402
+from lib import report                                           # noqa: E402
+from lib.arch import compile, guests                             # noqa: E402
+from lib.guest import expect                                     # noqa: E402
+from lib.matrix import report as matrix_report                   # noqa: E402
 
 ARCHS = ("arm64", "s390x")
 
 
 def compile_all(names):
     """The configurations of these names, compiled."""
-    paths, done = arch_compile.files(), []
+    paths, done = compile.files(), []
     with report.Progress() as progress:
-        for config in arch_compile.CONFIGS:
+        for config in compile.CONFIGS:
             if config.name in names:
                 progress.begin(config.name)
-                done.append(arch_compile.Compile(config, paths).run())
+                done.append(compile.Compile(config, paths).run())
                 progress.end(config.name)
     return done
 
@@ -52,7 +55,7 @@ def words():
     """(options, what is asked for)."""
     options = [w for w in sys.argv[1:] if w.startswith("--")]
     asked = [w for w in sys.argv[1:] if not w.startswith("--")] or ["compile", "guests"]
-    configs = [c.name for c in arch_compile.CONFIGS]
+    configs = [c.name for c in compile.CONFIGS]
     for word in options + asked:
         if word not in ("--no-build", "--no-stock", "compile", "guests", *ARCHS, *configs):
             raise report.Failure("%s is nothing to ask for: see the head of this file" % word)
@@ -67,27 +70,27 @@ def main():
     if "--no-build" not in options:
         kernels = [k for a in archs for k in ([a] if "--no-stock" in options else
                                               [a + "-stock", a])]
-        guest_expect.build(["tree.py", "tree"], *[["kernel.sh", k] for k in kernels],
+        expect.build(["tree.py", "tree"], *[["kernel.sh", k] for k in kernels],
                            *[["initramfs.sh", a] for a in archs])
     passed, failures, skipped, values = 0, [], 0, {}
     if configs:
         done = compile_all(configs)
         passed, failures = show_compiled(done)
-        if len(done) == len(arch_compile.CONFIGS):
+        if len(done) == len(compile.CONFIGS):
             failures += ["%s is compiled by no configuration" % path
-                         for path in arch_compile.nowhere(done)]
+                         for path in compile.nowhere(done)]
         values["compiled"] = {one.config.name: {
             "what": one.config.what, "arch": one.config.arch, "problem": one.problem,
             "files": one.files, "left_out": one.left_out} for one in done}
     if archs:
-        plan, tests = arch_guests.boots(archs, "--no-stock" not in options)
-        results = arch_guests.run(plan, tests)
-        verdicts = arch_guests.judge(plan, results)
+        plan, tests = guests.boots(archs, "--no-stock" not in options)
+        results = guests.run(plan, tests)
+        verdicts = guests.judge(plan, results)
         for line in matrix_report.table(verdicts):
             report.say(line)
         failures += ["%s: %s" % (v.name(), note) for v in verdicts for note in v.notes]
         passed += sum(v.word == "PASS" for v in verdicts)
-        found = arch_guests.judge_tests(tests, results)
+        found = guests.judge_tests(tests, results)
         for line in report.format_table(
                 ["selftests in", "passed", "failed", "skipped", "s"],
                 [[b.name, *(sum(f[0] == b.name and f[2] == word for f in found)

@@ -34,7 +34,7 @@ of the DMA API of its own, which is why those are left out there.
 Packets sent are counted on a NIC behind a tap in a network namespace of its own,
 the only back end that takes TSO; without /dev/net/tun they are left out.
 QUICK=1 boots everything once and leaves cells and modes out (scripts/lib/
-bench_plan.py has the rows).
+plan.py has the rows).
 
 Results: build/BASE/bench.json, bench-time.svg, bench-requests.svg,
 bench-instructions.svg; with --name=WORD, WORD.json and no plots.
@@ -47,15 +47,17 @@ from dataclasses import dataclass
 
 sys.dont_write_bytecode = True
 
-from lib import bench_figures, bench_guest, bench_iotlb, bench_plan     # noqa: E402
-from lib import bench_plot, guest_expect, guest_vm, report              # noqa: E402
+from lib.bench import figures as bench_figures, guest, iotlb as bench_iotlb, plan  # noqa: E402
+from lib import report                                           # noqa: E402
+from lib.bench import plot                                       # noqa: E402
+from lib.guest import expect, vm                                 # noqa: E402
 
 PARTS = ("time", "count", "iotlb", "instructions")
 
 
 def build():
     """The kernels, the module for each of them, and what the guest starts with."""
-    guest_expect.build(
+    expect.build(
         ["kernel.sh", "ours"], ["kernel.sh", "stock"], ["module.sh", "bench", "ours"],
         ["module.sh", "bench", "stock"], ["initramfs.sh", "bench"])
 
@@ -74,7 +76,7 @@ class Run:
         self.iotlb = {}         # (kernel, mode, cell): figures a packet
         self.instructions = {}  # (mode, layout, segments, bytes): {kernel: case}
         self.reads = 5000 if quick else 20000
-        self.tap = guest_vm.tap_missing()
+        self.tap = vm.tap_missing()
         if self.tap:
             progress.line("bench: packets sent are not counted: %s" % self.tap)
 
@@ -97,7 +99,7 @@ class Run:
         jobs = [job for job in jobs if job[1]]
         if not jobs:
             return
-        found = bench_guest.measure(jobs, turn, not self.tap, self.progress)
+        found = guest.measure(jobs, turn, not self.tap, self.progress)
         for (row, _), figures in zip(jobs, found):
             self.keep(row, turn, figures)
 
@@ -111,14 +113,14 @@ class Run:
             self.counted[row.iommu, row.kernel, row.mode, cell] = \
                 bench_figures.per_request(counts)
         self.progress.line("bench: %s, %s, %s, boot %d: %s" % (
-            bench_plan.IOMMU_NAMES[row.iommu], row.kernel, row.mode, turn + 1, ", ".join(
+            plan.IOMMU_NAMES[row.iommu], row.kernel, row.mode, turn + 1, ", ".join(
                 ["dd %s s" % " ".join("%.2f" % s for s in found.dd)] * bool(found.dd) +
                 ["%d runs timed" % len(found.timed)] * bool(found.timed) +
                 ["%d kinds of request counted" % len(found.counts)] * bool(found.counts))))
 
     def all_rows(self):
         """Every row as often as it boots, those of a vIOMMU together."""
-        rows = bench_plan.rows(self.quick)
+        rows = plan.rows(self.quick)
         for iommu in self.iommus:
             mine = [row for row in rows if row.iommu == iommu]
             for turn in range(max(row.boots for row in mine)):
@@ -135,9 +137,9 @@ class Run:
     def all_instructions(self):
         """Two boots at a time: what is counted does not mind."""
         found = []
-        boots = bench_guest.instructions([row[:2] for row in bench_plan.INSTRUCTIONS],
+        boots = guest.instructions([row[:2] for row in plan.INSTRUCTIONS],
                                          self.progress)
-        for (kernel, mode, access, plain), cases in zip(bench_plan.INSTRUCTIONS, boots):
+        for (kernel, mode, access, plain), cases in zip(plan.INSTRUCTIONS, boots):
             for case in cases:
                 name = access if case["access"] else plain
                 if name:
@@ -186,14 +188,14 @@ def options(words):
             wish.build = False
         elif key == "--only" and value in PARTS:
             wish.parts += (value,)
-        elif key == "--iommu" and value in bench_plan.IOMMUS:
+        elif key == "--iommu" and value in plan.IOMMUS:
             wish.iommus += (value,)
         elif key == "--name" and value:
             wish.name = value
         else:
             return None
     wish.parts = wish.parts or PARTS
-    wish.iommus = wish.iommus or bench_plan.IOMMUS
+    wish.iommus = wish.iommus or plan.IOMMUS
     return wish
 
 
@@ -204,11 +206,11 @@ def main():
         return 2
     started = time.monotonic()
     quick = bool(os.environ.get("QUICK"))
-    version = guest_vm.qemu_version()
+    version = vm.qemu_version()
     if wish.build:
         build()
     for iommu in wish.iommus:
-        reason = bench_guest.machine(iommu, False).missing()
+        reason = guest.machine(iommu, False).missing()
         if reason:
             raise report.Failure(reason)
     measuring = time.monotonic()
@@ -227,7 +229,7 @@ def main():
     print_tables(lines, timed, run.counted, run.iotlb, run.instructions)
     report.write_json("%s/%s.json" % (report.BUILD, wish.name), {
         "quick": quick, "qemu": ".".join(map(str, version)), "acceptance": lines,
-        "append": {"%s, %s" % key: value for key, value in bench_plan.APPEND.items()},
+        "append": {"%s, %s" % key: value for key, value in plan.APPEND.items()},
         "time": nested(timed, ("iommu", "kernel", "mode", "cell")),
         "dd": {"reads": run.reads, "block": 4096,
                "seconds": nested(dd, ("kernel", "mode"))},
@@ -236,7 +238,7 @@ def main():
         "instructions": nested(run.instructions, ("mode", "layout", "segments", "bytes")),
         "seconds": round(time.monotonic() - started, 1)})
     if wish.name == Wish.name:
-        for path in bench_plot.plot_all(timed, run.counted, run.instructions):
+        for path in plot.plot_all(timed, run.counted, run.instructions):
             report.say("plot: " + path)
     report.say("bench: %.0f s, %.0f s of them measuring" % (
         time.monotonic() - started, time.monotonic() - measuring))

@@ -16,8 +16,9 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from lib import guest_expect, guest_vm, report                   # noqa: E402
-from lib.guest_vm import Machine                                 # noqa: E402
+from lib import report                                           # noqa: E402
+from lib.guest import expect, vm                                 # noqa: E402
+from lib.guest.vm import Machine                                 # noqa: E402
 from run import devices                                          # noqa: E402
 
 
@@ -47,22 +48,22 @@ def main():
     if kernel in ("ours", "stock", "debug", "modular"):
         flavour = "modular" if kernel == "modular" else "plain"
         if args.verb == "shell":
-            guest_expect.build(["kernel.sh", kernel], ["initramfs.sh", flavour])
-        kernel = guest_vm.kernel_image(kernel)
+            expect.build(["kernel.sh", kernel], ["initramfs.sh", flavour])
+        kernel = vm.kernel_image(kernel)
     elif not os.path.exists(kernel):
         raise report.Failure("no kernel at %s" % kernel)
-    initrd = args.initrd or guest_vm.initramfs(flavour)
+    initrd = args.initrd or vm.initramfs(flavour)
     machine = Machine(args.iommu, devices(),
                       extra=shlex.split(os.environ.get("QEMU_ARGS") or ""))
     reason = machine.missing()
     if reason:
         raise report.Failure(reason)
     if args.verb == "shell":
-        return guest_vm.shell(machine, kernel, initrd, args.append)
+        return vm.shell(machine, kernel, initrd, args.append)
     command = ["virtio-table"] if args.verb == "table" else args.command
     if not command:
         raise report.Failure("run: which command?  guest.py run -- COMMAND...")
-    guest = guest_vm.Guest(args.name or args.verb, kernel, initrd, machine, args.append,
+    guest = vm.Guest(args.name or args.verb, kernel, initrd, machine, args.append,
                            command, args.timeout)
     result = guest.boot()
     if args.verb == "table":

@@ -22,8 +22,9 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import (guest_expect, guest_vm, life_guest, life_kexec, life_plan,    # noqa: E402
-                 report)
+from lib import report                                           # noqa: E402
+from lib.guest import expect, vm                                 # noqa: E402
+from lib.life import guest as life_guest, kexec, plan as life_plan  # noqa: E402
 
 
 def options(words):
@@ -55,7 +56,7 @@ def device_problems(guest, result, kernel):
         return wrong
     found = {row.pci: row for row in result.rows()}
     for device in [*guest.machine.devices, *guest.hot.values()]:
-        wrong += guest_expect.compare(device, guest.plan.expect(device.access),
+        wrong += expect.compare(device, guest.plan.expect(device.access),
                                       found.get(guest.pci(device)))
     return wrong
 
@@ -97,18 +98,18 @@ def main():
         for boot in plan:
             print("\n".join(boot.rows()))
         return 0
-    guest_vm.qemu_version()
+    vm.qemu_version()
     if build:
         second = any(boot.first for boot in plan)
         stock = any(boot.first == "stock" for boot in plan)
         kernels = [kernel] + ["stock"] * (stock and kernel != "stock")
-        guest_expect.build(*[["kernel.sh", k] for k in kernels], ["initramfs.sh", "life"],
+        expect.build(*[["kernel.sh", k] for k in kernels], ["initramfs.sh", "life"],
                            *[["initramfs.sh", "crash"]] * second)
 
     guests, missing = {}, {}
     with report.Progress() as progress:
         for boot in plan:
-            guest = (life_kexec.KexecGuest if boot.first else life_guest.LifeGuest)(
+            guest = (kexec.KexecGuest if boot.first else life_guest.LifeGuest)(
                 boot, kernel, progress)
             reason = guest.machine.missing()
             if reason:
@@ -117,7 +118,7 @@ def main():
                 guests[boot.name] = guest
         report.say("life: %d rows in %d boots of the kernel %s"
                    % (sum(len(b.scenarios) for b in plan), len(guests), kernel))
-        results = dict(zip(guests, guest_vm.boot_all(guests.values())))
+        results = dict(zip(guests, vm.boot_all(guests.values())))
 
     table, values, counts = [], [], {"PASS": 0, "FAIL": 0, "SKIP": 0}
     for boot in plan:

@@ -21,9 +21,11 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import (guest_expect, guest_log, guest_vm, matrix_beside,       # noqa: E402
-                 matrix_expect, matrix_judge, matrix_plan, matrix_report, matrix_trace, report)
-from lib.guest_machine import qemu_devices, qemu_version               # noqa: E402
+from lib import report                                           # noqa: E402
+from lib.guest import expect as guest_expect, log, vm            # noqa: E402
+from lib.matrix import beside as matrix_beside, expect, judge, trace  # noqa: E402
+from lib.matrix import plan as matrix_plan, report as matrix_report  # noqa: E402
+from lib.guest.machine import qemu_devices, qemu_version         # noqa: E402
 
 TIMEOUT = 300           # of a boot, in seconds
 BESIDE = 120            # of one that is not judged, some of which hang
@@ -36,7 +38,7 @@ def boots(patterns, options):
     if "--promise" not in options:
         covering = matrix_plan.covering(table)
         for boot in covering:
-            boot.rows = matrix_expect.rows(boot)
+            boot.rows = expect.rows(boot)
         plan += matrix_plan.slice_of(covering) if "--slice" in options else covering
     if patterns:
         plan = [b for b in plan if any(b.matches(p) for p in patterns)]
@@ -51,14 +53,14 @@ def guest_for(boot, name, progress):
         command += ["vdpa-beside", ",".join(boot.vdpa)]
     command += matrix_beside.command(boot)
     beside = matrix_beside.Beside(boot)
-    beside.guest = guest_vm.Guest(
-        name + "-" + boot.name, guest_vm.kernel_image(boot.flavour()),
-        guest_vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
+    beside.guest = vm.Guest(
+        name + "-" + boot.name, vm.kernel_image(boot.flavour()),
+        vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
         boot.machine, boot.append, [*command, "virtio-table"],
         TIMEOUT if boot.rows else BESIDE,
-        [*matrix_trace.events(boot.machine.iommu), *matrix_beside.events(boot)], progress,
+        [*trace.events(boot.machine.iommu), *matrix_beside.events(boot)], progress,
         serve=beside.serve(),
-        expected=guest_log.faults_of(matrix_plan.EDU_PCI) if boot.vfio else ())
+        expected=log.faults_of(matrix_plan.EDU_PCI) if boot.vfio else ())
     return beside.guest
 
 
@@ -68,9 +70,9 @@ def why_not(boot):
     if version in boot.undone:
         return "QEMU %s %s" % (version, boot.undone[version])
     if boot.vfio and matrix_plan.EDU not in qemu_devices():
-        return "%s has no edu device to give to VFIO" % guest_vm.QEMU
-    if any(d.tap for d in boot.machine.devices) and guest_vm.tap_missing():
-        return guest_vm.tap_missing()
+        return "%s has no edu device to give to VFIO" % vm.QEMU
+    if any(d.tap for d in boot.machine.devices) and vm.tap_missing():
+        return vm.tap_missing()
     return None if boot.refused else boot.machine.missing()
 
 
@@ -128,7 +130,7 @@ def run(plan, name):
             else:
                 guests[boot.name] = guest_for(boot, name, progress)
         report.say("matrix: %d boots for %d rows" % (len(guests), sum(len(b.rows) for b in plan)))
-        return dict(zip(guests, guest_vm.boot_all(guests.values()))), skipped
+        return dict(zip(guests, vm.boot_all(guests.values()))), skipped
 
 
 def main():
@@ -151,8 +153,8 @@ def main():
     left_out = leave_out(plan)
     results, skipped = run(plan + twins, name)
     skipped.update(left_out)
-    verdicts = matrix_judge.judge(plan, results, skipped)
-    impossible = [] if patterns else matrix_judge.impossible(table["impossible"])
+    verdicts = judge.judge(plan, results, skipped)
+    impossible = [] if patterns else judge.impossible(table["impossible"])
 
     for line in matrix_report.table(verdicts):
         report.say(line)

@@ -22,7 +22,9 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import bench_figures, bench_plan, guest_expect, guest_machine, report   # noqa: E402
+from lib import report                                           # noqa: E402
+from lib.bench import figures, plan                              # noqa: E402
+from lib.guest import expect, machine                            # noqa: E402
 
 SUITES = "bullseye - trixie"
 # Modes of ours, each beside one of stock's.
@@ -34,7 +36,7 @@ SCRIPTS = report.ROOT + "/scripts/"
 def program(suite):
     """The QEMU of a suite."""
     if suite == "-":
-        return guest_machine.QEMU
+        return machine.QEMU
     done = subprocess.run([SCRIPTS + "qemu-of.sh", suite], stdout=subprocess.PIPE, text=True,
                           check=False)
     if done.returncode:
@@ -55,7 +57,7 @@ def run(qemu, script, name, *words, **env):
     path = "%s/%s.json" % (report.BUILD, name)
     if os.path.exists(path):
         os.unlink(path)
-    guest_expect.finish([SCRIPTS + script, "--name=" + name, *words],
+    expect.finish([SCRIPTS + script, "--name=" + name, *words],
                         {**os.environ, "QEMU": qemu, **env})
     try:
         with open(path, encoding="utf-8") as found:
@@ -68,13 +70,13 @@ def speed_table(measured):
     """Of what bench.py timed with each QEMU: what each of ours takes for each of
     stock's, the median of slices beside each other, and the medians of the two."""
     table = []
-    for (mine, theirs), cell in itertools.product(COMPARED, bench_plan.FEW_CELLS):
-        row = [bench_plan.NAMES[cell], "ours, %s : stock, %s" % (mine, theirs)]
+    for (mine, theirs), cell in itertools.product(COMPARED, plan.FEW_CELLS):
+        row = [plan.NAMES[cell], "ours, %s : stock, %s" % (mine, theirs)]
         for one in measured:
             us = {(t["kernel"], t["mode"]): t["us"] for t in one["time"] if t["cell"] == cell}
             ours, stock = us.get(("ours", mine)), us.get(("stock", theirs))
             row.append("-" if not ours or not stock else "%.2f (%.0f, %.0f)" % (
-                bench_figures.ratio(ours, stock), ours["median"], stock["median"]))
+                figures.ratio(ours, stock), ours["median"], stock["median"]))
         table.append(row)
     return table
 
@@ -100,7 +102,7 @@ def main():
     qemus = [program(suite) for suite in suites]
     versions = [version(qemu) for qemu in qemus]
     if "--no-build" not in sys.argv:
-        guest_expect.build(*(["kernel.sh", kernel] for kernel in KERNELS),
+        expect.build(*(["kernel.sh", kernel] for kernel in KERNELS),
                            ["initramfs.sh"], ["initramfs.sh", "modular"])
     found, measured = [], []
     for suite, qemu, number in zip(suites, qemus, versions):

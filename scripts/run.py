@@ -13,9 +13,10 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import guest_expect, guest_vm, report                   # noqa: E402
-from lib.guest_expect import Expect                              # noqa: E402
-from lib.guest_vm import Device, Machine                         # noqa: E402
+from lib import report                                           # noqa: E402
+from lib.guest import expect, vm                                 # noqa: E402
+from lib.guest.expect import Expect                              # noqa: E402
+from lib.guest.vm import Device, Machine                         # noqa: E402
 
 # What is booted: name, kernel, parameters, a line that the log must have.
 BOOTS = [
@@ -95,9 +96,9 @@ def main():
     if sys.argv[1:] not in ([], ["--no-build"]):
         print(__doc__.strip(), file=sys.stderr)
         return 2
-    guest_vm.qemu_version()
+    vm.qemu_version()
     if not sys.argv[1:]:
-        guest_expect.build(["kernel.sh", "ours"], ["kernel.sh", "stock"], ["initramfs.sh"])
+        expect.build(["kernel.sh", "ours"], ["kernel.sh", "stock"], ["initramfs.sh"])
 
     present, skipped = [], []
     for device in devices():
@@ -113,19 +114,19 @@ def main():
             reason = machine.missing()
             if reason:
                 raise report.Failure(reason)
-            guests.append(guest_vm.Guest(
-                "run-" + name.replace("=", "-"), guest_vm.kernel_image(kernel),
-                guest_vm.initramfs(), machine, append, ["virtio-table"], 300,
+            guests.append(vm.Guest(
+                "run-" + name.replace("=", "-"), vm.kernel_image(kernel),
+                vm.initramfs(), machine, append, ["virtio-table"], 300,
                 progress=progress))
         report.say("run: %d boots of a guest with %d virtio devices behind intel-iommu"
                    % (len(guests), len(present)))
-        results = guest_vm.boot_all(guests)
+        results = vm.boot_all(guests)
 
     failed, values = 0, []
     for column, (boot, guest, result) in enumerate(zip(BOOTS, guests, results)):
         name, kernel, append, log_line = boot
         expects = {d.id: EXPECTED[d.id][column] for d in present}
-        table, colours, problems, rows = guest_expect.judge(guest.machine, expects,
+        table, colours, problems, rows = expect.judge(guest.machine, expects,
                                                             result.rows())
         problems = result.problems + problems
         if not any(log_line in line for line in result.kernel):
@@ -133,7 +134,7 @@ def main():
         report.say()
         report.say(report.colour("%s kernel, %s (%.0f s)" % (
             kernel, append or "nothing on the command line", result.seconds), "bold"))
-        for line in report.format_table(guest_expect.HEADER, table, colours):
+        for line in report.format_table(expect.HEADER, table, colours):
             report.say(line)
         for problem in problems:
             report.say(report.colour("  not as expected: " + problem, "red"))

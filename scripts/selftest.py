@@ -24,8 +24,9 @@ from dataclasses import dataclass
 
 sys.dont_write_bytecode = True
 
-from lib import guest_expect, guest_log, guest_machine, guest_vm, report   # noqa: E402
-from lib.guest_vm import Device, Machine                         # noqa: E402
+from lib import report                                           # noqa: E402
+from lib.guest import expect, log, machine as guest_machine, vm  # noqa: E402
+from lib.guest.vm import Device, Machine                         # noqa: E402
 
 TESTS = report.ROOT + "/tools/testing/selftests/virtio"
 RUNNER = "/usr/lib/kselftest/run_kselftest.sh"
@@ -274,7 +275,7 @@ def guest_for(boot, progress):
     machine.one_thread = boot.has_vfio()
     for pci, arguments in VFIO.items() if boot.has_vfio() else ():
         machine.extra += arguments(pci)
-        expected += guest_log.faults_of(pci)
+        expected += log.faults_of(pci)
     append = "log_buf_len=1M vtest.iommu=%s vtest.case=%s" % (boot.iommu, boot.case)
     if boot.kernel in ("debug", "kmsan"):
         # While the base finds out what the CPU can do, it takes the CPU for one
@@ -293,20 +294,20 @@ def guest_for(boot, progress):
     command = [RUNNER] + (["-o", str(boot.timeout)] if slow else [])
     for test in boot.tests:
         command += ["-c", "virtio"] if boot.full else ["-t", "virtio:" + test]
-    return guest_vm.Guest(
-        "selftest-" + boot.name, guest_vm.kernel_image(boot.kernel),
-        guest_vm.initramfs(boot.initramfs()),
+    return vm.Guest(
+        "selftest-" + boot.name, vm.kernel_image(boot.kernel),
+        vm.initramfs(boot.initramfs()),
         machine, append + " " + boot.append, command, boot.timeout, progress=progress,
         expected=expected)
 
 
 def judge(result):
     """Results of one boot as KTAP results; the boot itself is one of them."""
-    results, problems = guest_log.parse_ktap(result.output)
+    results, problems = log.parse_ktap(result.output)
     problems = result.problems + problems
     if not results:
         problems.append("no test reported anything")
-    boot = guest_log.Ktap("the guest boots, ends and complains about nothing", not problems)
+    boot = log.Ktap("the guest boots, ends and complains about nothing", not problems)
     boot.reason = "; ".join(problems)
     return [boot] + results
 
@@ -335,10 +336,10 @@ def main():
     if unknown:
         raise report.Failure("no boot %s; --list names them" % unknown[0])
     plan = [b for b in plan if not words or b.name in words]
-    guest_vm.qemu_version()
+    vm.qemu_version()
     if "--no-build" not in sys.argv:
         used = {boot.kernel for boot in plan}
-        guest_expect.build(
+        expect.build(
             *[["kernel.sh", k] for k in ("ours", "debug", "modular", "kcsan", "kmsan")
               if k in used],
             *([["module.sh", "race", "kcsan"]] if "kcsan" in used else []),
@@ -356,12 +357,12 @@ def main():
             else:
                 guests[boot.name] = guest
         report.say("selftest: %d boots" % len(guests))
-        results = dict(zip(guests, guest_vm.boot_all(guests.values())))
+        results = dict(zip(guests, vm.boot_all(guests.values())))
 
     table, values, notes, totals = [], [], [], {"PASS": 0, "FAIL": 0, "SKIP": 0}
     for boot in plan:
         if boot.name in skipped:
-            tests, seconds = [guest_log.Ktap("boot", True, True, skipped[boot.name])], 0
+            tests, seconds = [log.Ktap("boot", True, True, skipped[boot.name])], 0
         else:
             tests = must_run(boot, judge(results[boot.name]))
             seconds = results[boot.name].seconds

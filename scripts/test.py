@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 
 sys.dont_write_bytecode = True
 
-from lib import guest_log, report                                # noqa: E402
+from lib import report                                           # noqa: E402
+from lib.guest import log as guest_log                           # noqa: E402
 
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 UNITTEST = re.compile(r"^Ran (\d+) tests? in ")
@@ -43,7 +44,8 @@ class Step:
 
 STEPS = [
     Step("scripts", "tests of the host's scripts",
-         [sys.executable, "-B", "-m", "unittest", "discover", "-v", "-s", "scripts/tests"],
+         [sys.executable, "-B", "-m", "unittest", "discover", "-v", "-s", "scripts",
+          "-p", "test_*.py"],
          "unittest", timeout=600, cores=1),
     Step("tree", "lay the base and the series out", ["scripts/tree.py", "tree"], cores=1),
     Step("unit", "the ring in userspace", ["scripts/unit.sh"], "summary", timeout=900),

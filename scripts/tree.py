@@ -25,8 +25,8 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from lib import applying, base, deb, laying, mail, refreshing   # noqa: E402
-from lib.util import Fail                                       # noqa: E402
+from lib.series import apply, base, deb, lay, mail, refresh      # noqa: E402
+from lib.util import Fail                                        # noqa: E402
 
 
 def cmd_fetch(paths):
@@ -38,12 +38,12 @@ def cmd_fetch(paths):
 
 def cmd_tree(paths):
     with paths.lock():
-        laying.lay(paths)
+        lay.lay(paths)
 
 
 def cmd_stock(paths):
     with paths.lock():
-        laying.stock(paths)
+        lay.stock(paths)
 
 
 def cmd_series(paths):
@@ -54,12 +54,12 @@ def cmd_series(paths):
 
 def cmd_refresh(paths):
     with paths.lock():
-        refreshing.refresh(paths)
+        refresh.refresh(paths)
 
 
 def cmd_reviewed(paths):
     with paths.lock():
-        laying.write_reviewed(paths)
+        lay.write_reviewed(paths)
 
 
 def cmd_deb(paths):
@@ -70,11 +70,11 @@ def cmd_deb(paths):
 def cmd_each(paths, dashes="", *command):
     if dashes != "--" or not command:
         raise Fail("usage: scripts/tree.py each -- CMD [ARG...]")
-    laying.each(paths, command)
+    lay.each(paths, command)
 
 
 COMMANDS = {"fetch": cmd_fetch, "tree": cmd_tree, "stock": cmd_stock,
-            "series": cmd_series, "refresh": cmd_refresh, "apply": applying.apply,
+            "series": cmd_series, "refresh": cmd_refresh, "apply": apply.apply,
             "deb": cmd_deb, "reviewed": cmd_reviewed, "each": cmd_each}
 
 
@@ -92,7 +92,7 @@ def main(argv):
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        command(laying.Paths(os.path.dirname(os.path.dirname(
+        command(lay.Paths(os.path.dirname(os.path.dirname(
             os.path.abspath(__file__)))), *argv[2:])
     except Fail as err:
         print("tree.py: %s" % err, file=sys.stderr)

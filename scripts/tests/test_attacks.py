@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import attacks                                                  # noqa: E402
-from lib import report                                          # noqa: E402
+from lib import report                                           # noqa: E402
 
 AGREE = """KTAP version 1
 1..2

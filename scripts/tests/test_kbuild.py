@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lib import report                                                         # noqa: E402
+from lib import report                                           # noqa: E402
 
 
 class TestCompiler(unittest.TestCase):

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From single runs to figures: medians with their spread, what a request
+takes, ratios of ours to stock, and the tables of them."""
+
+import statistics
+
+from lib.bench import plan
+
+NAMES, IOMMU_NAMES = plan.NAMES, plan.IOMMU_NAMES
+PER_REQUEST = ("maps", "unmaps", "dma_maps", "dma_unmaps", "invalidations", "iotlb_misses",
+               "descriptors", "vectors")
+
+
+def spread(values):
+    """Median, least and largest."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values),
+            "values": list(values)}
+
+
+def summarise(timed):
+    """Figures of the runs of one cell in one row."""
+    return {"runs": len(timed),
+            "us": spread([1e6 * t.seconds for t in timed]),
+            "cpu_us": spread([1e6 * t.cpu for t in timed]),
+            "mb_s": spread([t.mb_s for t in timed])}
+
+
+def per_request(counts):
+    """Counts of one cell in one row, divided by its requests."""
+    requests = counts["requests"]
+    return {"requests": requests,
+            **{name: counts[name] / requests if counts.get(name) is not None else None
+               for name in PER_REQUEST}}
+
+
+def add_descriptors(counted):
+    """Descriptors of stock, which does not count them itself: it maps each of
+    them in a call of its own, the indirect table's too."""
+    for (_, kernel, _, _), one in counted.items():
+        if kernel == "stock" and one["descriptors"] is None:
+            one["descriptors"] = one["maps"] if one["dma_maps"] is None else one["dma_maps"]
+
+
+def ratio(ours, stock):
+    """Of two spreads.  Runs that followed one another by turns are compared with
+    one another, for they had the same host; the median of that stands for all."""
+    pairs = list(zip(ours["values"], stock["values"]))
+    if len(ours["values"]) != len(stock["values"]) or not all(s for _, s in pairs):
+        return ours["median"] / stock["median"] if stock["median"] else None
+    return statistics.median(o / s for o, s in pairs)
+
+
+def plain_mode(mode):
+    """The mode that stock has of one of ours with another parameter."""
+    return mode.partition(",")[0]
+
+
+def resolve(kernel, mode):
+    """The row that stands for a mode of a kernel."""
+    return plan.SAME.get((kernel, mode), (kernel, mode))
+
+
+# --- the figures that the acceptance asks for -------------------------------
+
+def _us(timed, iommu, kernel, mode, cell):
+    one = timed.get((iommu, kernel, mode, cell))
+    return one and one["us"]
+
+
+def headlines(timed, counted, dd):
+    """[name, ours, stock, ratio]: each of ours beside what it is held against;
+    None where a run did not measure it."""
+    lines = []
+
+    def times(name, ours, stock, unit):
+        if ours and stock:
+            lines.append({"name": name, "unit": unit, "ours": ours["median"],
+                          "ours_spread": [ours["min"], ours["max"]], "stock": stock["median"],
+                          "stock_spread": [stock["min"], stock["max"]],
+                          "ratio": ratio(ours, stock)})
+
+    def counts(name, ours, stock, what):
+        if ours and stock and None not in (ours[what], stock[what]):
+            lines.append({"name": name, "unit": what, "ours": ours[what], "stock": stock[what],
+                          "ratio": ours[what] / stock[what] if stock[what] else None})
+
+    for mode in ("default", "pt"):
+        times("dd, 4 KiB reads, %s against stock's %s" % (mode, mode),
+              dd.get(("ours", mode)), dd.get(("stock", mode)), "s")
+    times("dd, 4 KiB reads, strict against stock's pt", dd.get(("ours", "strict")),
+          dd.get(("stock", "pt")), "s")
+    for iommu in plan.IOMMUS:
+        for cell in ("randread-4k-1", "read-1m-1"):
+            times("%s, %s, strict against stock's pt" % (IOMMU_NAMES[iommu], NAMES[cell]),
+                  _us(timed, iommu, "ours", "strict", cell),
+                  _us(timed, iommu, "stock", "pt", cell), "us")
+    for iommu in plan.IOMMUS:
+        for cell in plan.COPIED_CELLS:
+            times("%s, %s, copied against mapped, both ours" % (IOMMU_NAMES[iommu], NAMES[cell]),
+                  _us(timed, iommu, "ours", "strict", cell),
+                  _us(timed, iommu, "ours", "strict, bounce_max=0", cell), "us")
+    for mode in ("strict", "strict, bounce_max=0"):
+        for cell, what in (("read-4096-1", "invalidations"), ("read-524288-1", "invalidations"),
+                           ("send-1514", "maps"), (plan.TSO, "maps"),
+                           ("send-1514", "dma_maps"), (plan.TSO, "dma_maps")):
+            counts("%s per %s, %s" % (what, NAMES[cell], mode),
+                   counted.get(("intel", "ours", mode, cell)),
+                   counted.get(("intel", "stock", "strict", cell)), what)
+    return lines
+
+
+# --- tables -----------------------------------------------------------------
+
+def number(value, digits=2):
+    """A figure as a table shows it; - for one that there is not."""
+    if value is None:
+        return "-"
+    if digits == 0 or abs(value) >= 1000:
+        return "{:,.0f}".format(value)
+    return "%.*f" % (digits if abs(value) < 100 else 1, value)
+
+
+def between(one, scale=1.0):
+    return "%s-%s" % (number(one["min"] * scale), number(one["max"] * scale))
+
+
+def headline_table(lines):
+    header = ["", "unit", "ours", "spread", "stock", "spread", "ours/stock"]
+    rows = []
+    for line in lines:
+        cells = [line["name"], line["unit"].replace("_", " ")]
+        for kernel in plan.KERNELS:
+            cells += [number(line[kernel]), "-".join(map(number, line[kernel + "_spread"]))
+                      if kernel + "_spread" in line else "counted"]
+        rows.append(cells + [number(line["ratio"])])
+    return header, rows
+
+
+def timed_table(timed):
+    """Ours beside stock in the same mode, and both against stock's pt."""
+    header = ["vIOMMU", "cell", "mode", "ours us", "spread", "stock us", "spread",
+              "ours/stock", "ours/stock pt", "ours MB/s", "stock MB/s", "ours CPU us",
+              "stock CPU us"]
+    rows = []
+    seen = {(iommu, mode, cell) for iommu, _, mode, cell in timed}
+    cells = list(plan.ALL_CELLS)
+    for iommu in plan.IOMMUS:
+        for cell in cells:
+            for mode in ("default", "pt", "lazy", "strict", "strict, bounce_max=0"):
+                if (iommu, mode, cell) not in seen:
+                    continue
+                ours = timed.get((iommu, "ours", mode, cell))
+                stock = timed.get((iommu,) + resolve("stock", plain_mode(mode)) + (cell,))
+                plain = timed.get((iommu, "stock", "pt", cell))
+                row = [IOMMU_NAMES[iommu], NAMES[cell], mode]
+                for one in (ours, stock):
+                    row += [number(one["us"]["median"]), between(one["us"])] if one else ["-", "-"]
+                row.append(number(ratio(ours["us"], stock["us"])) if ours and stock else "-")
+                row.append(number(ratio(ours["us"], plain["us"])) if ours and plain else "-")
+                for what in ("mb_s", "cpu_us"):
+                    row += [number(one[what]["median"]) if one else "-" for one in (ours, stock)]
+                rows.append(row)
+    return header, rows
+
+
+COLUMNS = ("maps", "unmaps", "dma_maps", "invalidations", "iotlb_misses", "descriptors")
+
+
+def counted_table(counted):
+    header = ["vIOMMU", "request", "mode"]
+    for what in COLUMNS:
+        header += [what.replace("_", " ") + " ours", "stock"]
+    rows = []
+    cells = [cell for cell, _ in plan.ALL_COUNTS]
+    for iommu in plan.IOMMUS:
+        for cell in cells:
+            for mode in ("default", "pt", "lazy", "strict", "strict, bounce_max=0"):
+                ours = counted.get((iommu, "ours", mode, cell))
+                stock = counted.get(
+                    (iommu,) + resolve("stock", plain_mode(mode)) + (cell,))
+                if not ours and not (stock and mode == "pt"):
+                    continue
+                row = [IOMMU_NAMES[iommu], NAMES[cell], mode]
+                for what in COLUMNS:
+                    row += [number(one[what]) if one else "-" for one in (ours, stock)]
+                rows.append(row)
+    return header, rows
+
+
+def instruction_table(cases):
+    """Instructions of an add and a get, ours beside stock."""
+    header = ["mode", "ring", "segments", "bytes", "ours add", "get", "both", "stock add", "get", "both",
+              "ours/stock"]
+    rows = []
+    for (mode, layout, segments, size), kernels in cases.items():
+        if "ours" not in kernels:
+            continue
+        ours = kernels["ours"]
+        stock = kernels.get("stock")
+        row = [mode, layout, segments, size]
+        for one in (ours, stock):
+            row += [number(one[k], 0) for k in ("add", "get", "both")] if one else ["-"] * 3
+        row.append(number(ours["both"] / stock["both"]) if stock else "-")
+        rows.append(row)
+    return header, rows
+
+
+def gather_instructions(found):
+    """{(mode, layout, segments, bytes): {kernel: case}} of [(kernel, mode, case)].  What
+    stock does in strict is what ours with another parameter is held against."""
+    cases = {}
+    for kernel, mode, case in found:
+        one = {**case, "both": case["add"] + case["get"],
+               "both_max": case["add_max"] + case["get_max"]}
+        key = case["layout"], case["segments"], case["bytes"]
+        cases.setdefault((mode,) + key, {})[kernel] = one
+    for (mode, *key), kernels in cases.items():
+        base = cases.get((plain_mode(mode), *key), {})
+        if "stock" not in kernels and "stock" in base:
+            kernels["stock"] = base["stock"]
+    return cases

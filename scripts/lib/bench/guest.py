@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boots a guest that measures, and reads what comes of it."""
+
+import collections
+import os
+import re
+from dataclasses import dataclass, field
+
+from lib import report
+from lib.bench import plan, turns as bench_turns
+from lib.guest import vm
+from lib.guest.vm import Device, Machine
+
+TIMEOUT = 900           # a guest waits for all others, too
+
+
+# --- reading ---------------------------------------------------------------
+
+# Places in a line of fio's --terse-version=3, from 0: see fio(1).
+FIO_NAME, FIO_ERROR, FIO_USER, FIO_SYSTEM = 2, 4, 87, 88
+FIO_READ, FIO_WRITE = 5, 46             # KiB in all, KiB/s, IOPS, ms follow there
+SIZES = {"4k": 4096, "512k": 1 << 19, "1m": 1 << 20}
+
+
+@dataclass
+class Timed:
+    """A run of a timed cell; seconds and cpu are those of one operation."""
+    cell: str
+    seconds: float
+    cpu: float
+    mb_s: float
+
+
+def parse_fio(line):
+    """The Timed of a terse line, None for the job that warms up."""
+    fields = line.split(";")[1:]
+    if len(fields) <= FIO_SYSTEM or fields[0] != "3":
+        raise report.Failure("fio: no terse line of version 3: %s" % line[:60])
+    name = fields[FIO_NAME]
+    if fields[FIO_ERROR] != "0":
+        raise report.Failure("fio: %s failed with error %s" % (name, fields[FIO_ERROR]))
+    if name == "warm":
+        return None
+    at = FIO_WRITE if "write" in name.split("-")[0] else FIO_READ
+    size = SIZES[name.split("-")[1]]
+    operations = int(fields[at]) * 1024 / size
+    seconds = int(fields[at + 3]) / 1e3
+    if not operations:
+        raise report.Failure("fio: %s did nothing" % name)
+    cpu = sum(float(fields[i].rstrip("%")) for i in (FIO_USER, FIO_SYSTEM)) / 100
+    return Timed(name, seconds / operations, cpu * seconds / operations,
+                 operations * size / seconds / 1e6)
+
+
+NET = re.compile(r"bench: net (\w+) operations=(\d+) bytes=(\d+) seconds=([\d.]+) cpu=([\d.]+)")
+COUNT = re.compile(r"bench: count (\S+) (.*)$")
+DD = re.compile(r"bench: seconds ([\d.]+)$")
+MODULE = re.compile(r"vring_bench: (layout=.*|calibration .*|failed.*)$")
+
+
+def parse_net(match):
+    cell, operations, size, seconds, cpu = match.groups()
+    operations, seconds = int(operations), float(seconds)
+    return Timed(cell, seconds / operations, float(cpu) / operations,
+                 int(size) / seconds / 1e6)
+
+
+def words(text):
+    """NAME=VALUE words as a dictionary, numbers as such."""
+    pairs = (word.split("=", 1) for word in text.split())
+    return {name: int(value) if value.isdigit() else value for name, value in pairs}
+
+
+def parse_output(lines):
+    """(Timed of each run, seconds of each dd, {cell: counts}) of a guest."""
+    timed, seconds, counts = [], [], {}
+    for line in lines:
+        if line.startswith("fio;"):
+            one = parse_fio(line)
+            timed += [one] if one else []
+        elif NET.match(line):
+            timed.append(parse_net(NET.match(line)))
+        elif DD.match(line):
+            seconds.append(float(DD.match(line).group(1)))
+        elif COUNT.match(line):
+            cell, rest = COUNT.match(line).groups()
+            counts[cell] = words(rest)
+    return timed, seconds, counts
+
+
+def parse_module(lines):
+    """The micro-benchmark's cases as dictionaries; a clock that does not count
+    instructions is an error."""
+    cases, calibrated = [], False
+    for line in lines:
+        match = MODULE.search(line)
+        if not match:
+            continue
+        text = match.group(1)
+        if text.startswith("failed"):
+            raise report.Failure("vring_bench " + text)
+        found = words(text.replace("calibration ", ""))
+        if "layout" in found:
+            cases.append(found)
+        elif not 2000 <= found["per_1000"] <= 2002:
+            raise report.Failure("vring_bench: 2,000 instructions took %d ticks: the guest's"
+                                 " clock does not count them" % found["per_1000"])
+        else:
+            calibrated = True
+    if not cases or not calibrated:
+        raise report.Failure("vring_bench said nothing")
+    return cases
+
+
+def parse_trace(lines, iommu, sent):
+    """What QEMU's trace has of one counted cell.  sent: packets sent are the
+    requests, and what arrives is not."""
+    seen = collections.Counter()
+    filled, vectors, own, own_next = collections.Counter(), collections.Counter(), set(), False
+    for line in lines:
+        event = re.sub(r"^\d+@\d+\.\d+:", "", line).split(" ", 1)[0]
+        seen[event] += 1
+        if event in plan.OWN_QUEUE:
+            own_next = True
+            continue
+        match = re.search(r"virtqueue_fill vq (\S+) elem \S+ len (\d+)", line)
+        if match:
+            if own_next:
+                own.add(match.group(1))
+                own_next = False
+            if not sent or match.group(2) == "0":
+                filled[match.group(1)] += 1
+            continue
+        match = re.search(r"virtqueue_pop vq (\S+) elem \S+ in_num (\d+) out_num (\d+)", line)
+        if match:
+            vectors[match.group(1)] += int(match.group(2)) + int(match.group(3))
+    queues = {vq: n for vq, n in filled.items() if vq not in own}
+    return {
+        "requests": sum(queues.values()),
+        "vectors": sum(vectors[vq] for vq in queues),
+        "invalidations": sum(seen[e] for e in plan.INVALIDATIONS[iommu]),
+        "iotlb_misses": sum(seen[e] for e in plan.MISSES[iommu])
+                        if plan.MISSES[iommu] else None,
+    }
+
+
+def merge(seen, counted, iommu):
+    """What QEMU saw and what the guest counted of one cell.  The guest's calls of
+    the DMA API are not the device's alone where virtio-iommu makes some too."""
+    mine = {"guest_requests" if name == "requests" else name: value
+            for name, value in counted.items()
+            if not (iommu == "virtio" and name.startswith("dma_"))}
+    return {**seen, **mine}
+
+
+# --- booting ---------------------------------------------------------------
+
+def events_of(iommu):
+    """What QEMU is to trace of a device behind a vIOMMU."""
+    return (plan.INVALIDATIONS[iommu] + plan.MISSES[iommu]
+            + plan.QUEUES + (plan.OWN_QUEUE if iommu == "virtio" else ()))
+
+
+class Counter:
+    """Has QEMU trace events while the guest counts a cell, and keeps what
+    parse(lines, cell) makes of them."""
+
+    def __init__(self, events, parse):
+        self.parse = parse
+        self.guest = None
+        self.offset = 0
+        self.cells = {}
+        self.events = [e for e in events if e in vm.trace_events()]
+
+    def _enable(self, enable):
+        for event in self.events:
+            self.guest.qmp.send({"execute": "trace-event-set-state",
+                                 "arguments": {"name": event, "enable": enable}})
+
+    def begin(self, _):
+        path = self.guest.trace_file()
+        self.offset = os.path.getsize(path) if os.path.exists(path) else 0
+        self._enable(True)
+        return "counting"
+
+    def end(self, cell):
+        self._enable(False)
+        try:
+            with open(self.guest.trace_file(), encoding="utf-8", errors="replace") as trace:
+                trace.seek(self.offset)
+                self.cells[cell] = self.parse(trace, cell)
+        except OSError as error:
+            raise report.Failure("QEMU's trace: %s" % error.strerror) from None
+        return "counted"
+
+
+@dataclass
+class Figures:
+    """What a boot brought."""
+    timed: list = field(default_factory=list)
+    dd: list = field(default_factory=list)
+    counts: dict = field(default_factory=dict)
+
+
+def machine(iommu, tap):
+    """A disk, two NICs wired together and one that takes TSO, all of them with
+    ACCESS_PLATFORM."""
+    nics = [Device("net", "wire%s" % end, access=True, wire="wire." + end,
+                   mac="52:54:00:00:01:%02x" % number)
+            for number, end in ((1, "a"), (2, "b"))]
+    if tap:
+        nics.append(Device("net", "tap", access=True, tap=True, mac="52:54:00:00:02:01"))
+    return Machine(iommu, [Device("blk", "bench", access=True, size=128 * vm.MIB), *nics])
+
+
+def checked(guest, result):
+    """The result, if nothing went wrong."""
+    if result.problems:
+        raise report.Failure("%s: %s (log: %s)" % (guest.name, result.problems[0], result.log))
+    return result
+
+
+def _name(*parts):
+    return "bench-" + re.sub(r"[^\w-]+", "-", "-".join(map(str, parts)))
+
+
+class _Measured(vm.Guest):
+    """A guest that takes turns with others."""
+
+    def __init__(self, row, turn, steps, tap, progress):
+        self.row = row
+        self.turns = None
+        self.counter = Counter(events_of(row.iommu), lambda trace, cell: parse_trace(
+            trace, row.iommu, cell.startswith("send")))
+        self.counter.guest = self
+        super().__init__(
+            _name(row.iommu, row.kernel, row.mode, turn), vm.kernel_image(row.kernel),
+            vm.initramfs("bench"), machine(row.iommu, tap),
+            plan.APPEND[row.kernel, row.mode], ["bench", *steps], TIMEOUT,
+            progress=progress, serve={
+                "begin": self.counter.begin, "end": self.counter.end,
+                "turn": lambda cell: self._stopped(self.turns.take, cell),
+                "over": lambda _: self._stopped(self.turns.over),
+                "next": self._next})
+
+    def boot(self):
+        try:
+            return super().boot()
+        finally:
+            self.turns.leave(self.name)
+
+    def _stopped(self, wait, *args):
+        self.qmp.command("stop")
+        try:
+            wait(self.name, *args)
+        finally:
+            self.qmp.command("cont")
+        return "go"
+
+    def _next(self, cell):
+        self.turns.give(self.name, cell)
+        return "thanks"
+
+    def figures(self, result):
+        """The Figures of the boot that ended with this result."""
+        timed, seconds, counts = parse_output(checked(self, result).output)
+        for cell, seen in self.counter.cells.items():
+            if not seen["requests"]:
+                raise report.Failure("%s: QEMU traced no request of %s (log: %s)"
+                                     % (self.name, cell, result.log))
+            counts[cell] = merge(seen, counts[cell], self.row.iommu)
+        return Figures(timed, seconds, counts)
+
+
+def slices(steps):
+    """The turns that a guest asks for in these steps, in their order."""
+    labels = []
+    for step in steps:
+        kind, *rest = step.split(":")
+        if kind == "dd":
+            labels += ["dd"] * int(rest[0])
+        elif kind == "time":
+            cells = rest[2].split(",")
+            for net in (False, True):
+                labels += [c for c in cells if (c in plan.NET_CELLS) == net] * int(rest[1])
+    return labels
+
+
+def measure(jobs, turn, tap, progress):
+    """The Figures of a boot of each (row, steps), all at the same time: they take
+    turns where time is measured, and count when that is over."""
+    guests = [_Measured(row, turn, steps, tap, progress) for row, steps in jobs]
+    turns = bench_turns.Turns(
+        bench_turns.plan([(guest.name, slices(steps))
+                          for guest, (_, steps) in zip(guests, jobs)], turn),
+        [guest.name for guest in guests])
+    for guest in guests:
+        guest.turns = turns
+    results = vm.boot_all(guests, len(guests))
+    for guest, result in zip(guests, results):
+        if guest.name == turns.broken:      # the others failed for want of it
+            checked(guest, result)
+    return [guest.figures(result) for guest, result in zip(guests, results)]
+
+
+def instructions(rows, progress):
+    """The micro-benchmark's cases in a boot of each (kernel, mode), in which an
+    instruction is a nanosecond."""
+    guests = [vm.Guest(
+        _name("icount", kernel, mode), vm.kernel_image(kernel),
+        vm.initramfs("bench"),
+        Machine("intel", smp=1, icount=True, extra=["-device", "edu"]),
+        plan.APPEND[kernel, mode], ["bench", "module:vring_bench-" + kernel], TIMEOUT,
+        progress=progress) for kernel, mode in rows]
+    return [parse_module(checked(guest, result).kernel)
+            for guest, result in zip(guests, vm.boot_all(guests))]

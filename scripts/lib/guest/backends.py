@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What stands behind a guest's devices: disk images, sockets, shares, and
+processes of their own."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+
+from lib import report
+from lib.guest.machine import MIB, NO_PCI, virtiofsd
+
+SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
+
+# What qemu-storage-daemon answers when it is asked for a disk's serial number.
+STORAGE_DAEMON_SERIAL = "vhost_user_blk"
+# What the guest calls the contents of the only device of its kind.
+PMEM_SERIAL = "pmem0"
+# The address of a NIC that gets back what it sends, or net-self's frames of it.
+ECHO_MAC = "52:54:00:00:00:99"
+
+# testpmd drops what finds no room at once, and room is what the address of a buffer
+# is not before QEMU has said what it means: try again, for some seconds.
+TESTPMD_COMMANDS = """set fwd io retry
+set burst tx delay 50 retry 100000
+"""
+
+
+def disk_contents(serial):
+    """The first MiB of every disk, the same on each run."""
+    return random.Random(serial).randbytes(MIB)
+
+
+def tap_missing():
+    """Why no tap device can be had here, or None."""
+    try:
+        process, (tap,) = open_tap()
+    except report.Failure as error:
+        return str(error)
+    tap.close()
+    process.terminate()
+    process.wait()
+    return None
+
+
+def open_tap(queues=1):
+    """(the process that keeps it, the files of its queues) of a new tap device."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen(  # pylint: disable=R1732
+            [sys.executable, os.path.join(os.path.dirname(__file__), "tap.py"),
+             str(theirs.fileno()), str(queues)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+        answer, fds, _, _ = socket.recv_fds(ours, 1024, queues)
+    if not fds:
+        process.wait()
+        raise report.Failure("no tap device: %s" % (answer.decode() or "tap.py failed"))
+    return process, [os.fdopen(fd, "rb", buffering=0) for fd in fds]
+
+
+def roomy(sock):
+    """Give the wire between two NICs room for all that TCP has in flight: QEMU
+    (7.2: assertion in flush_or_purge_queued_packets) does not survive that a
+    transmit ring is reset whose packets find no room."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 16 * MIB)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * MIB)
+
+
+class Backends:
+    """The part of a Guest that gives each device what it needs, and QEMU the
+    arguments that say so."""
+
+    name, timeout = "", 0
+
+    def have_nothing(self):
+        """As before the first device."""
+        self.dir = None             # where files and sockets go
+        self.images = {}
+        self.shares = {}
+        self.sounds = {}
+        self.helpers = []           # processes
+        self.sockets = []
+        self.fds = []               # those that QEMU gets
+        self.echoes = []            # those whose words we send back
+        self.wires = {}
+
+    def _socketpair(self):
+        """A socket for us, and the number of its other end for QEMU."""
+        ours, theirs = socket.socketpair()
+        self.sockets += [ours, theirs]
+        self.fds.append(theirs)
+        return ours, theirs.fileno()
+
+    def _port(self, name):
+        """The socket behind a serial port.  Ports NAME.a and NAME.b are wired
+        together, any other is echoed by us."""
+        if not name.endswith((".a", ".b")):
+            ours, number = self._socketpair()
+            self.echoes.append(ours)
+            return number
+        return self._wire(name)
+
+    def _wire(self, name):
+        """One end of the socket between NAME.a and NAME.b, both of them QEMU's."""
+        if name not in self.wires:
+            pair = socket.socketpair()
+            self.sockets += pair
+            self.fds += pair
+            for end, sock in zip("ab", pair):
+                roomy(sock)
+                self.wires[name[:-1] + end] = sock.fileno()
+        return self.wires[name]
+
+    def _image(self, device):
+        path = os.path.join(self.dir, device.id + ".img")
+        with open(path, "wb") as image:
+            image.write(disk_contents(device.id))
+            image.truncate(device.size)
+        self.images[device.id] = path
+        if device.kind == "vhost-user-blk":
+            self.images[STORAGE_DAEMON_SERIAL] = path
+        return path
+
+    def _device(self, device):
+        args, words = [], device.properties()
+        if device.bus == "port":
+            args += ["-device", "pcie-root-port,id=port-%s,bus=pcie.0,chassis=%d,slot=%d%s"
+                     % (device.id, 100 + device.slot, 100 + device.slot,
+                        ",addr=0x%x" % device.port if device.port else "")]
+        if device.bus == "bypass":
+            args += ["-device", "pcie-root-port,id=port-%s,bus=bypass,addr=0x%x,chassis=%d,"
+                     "slot=%d" % (device.id, device.slot, 200 + device.slot, 200 + device.slot)]
+        if device.kind in ("blk", "scsi"):
+            args += ["-drive", "file=%s,format=raw,if=none,id=drive-%s,cache=unsafe"
+                     % (self._image(device), device.id)]
+            disk = ["drive=drive-" + device.id, "serial=" + device.id]
+            if device.kind == "blk":
+                words += disk
+            else:
+                args += ["-device", ",".join(words), "-device",
+                         ",".join(["scsi-hd", "bus=%s.0" % device.id] + disk)]
+                return args
+        elif device.kind == "net":
+            if device.wire:
+                netdev = "socket,fd=%d" % self._wire(device.wire)
+            elif device.tap:
+                process, taps = open_tap(device.queues)
+                self.helpers.append(process)
+                self.fds += taps
+                netdev = "tap,%s=%s" % ("fds" if device.queues > 1 else "fd",
+                                        ":".join(str(tap.fileno()) for tap in taps))
+            else:
+                netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
+            args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]
+            words += ["netdev=net-" + device.id]
+            words += ["romfile="] if device.bus not in NO_PCI else []
+            mac = device.mac or (ECHO_MAC if device.tap and device.queues > 1 else "")
+            words += ["mac=" + mac] if mac else []
+        elif device.kind == "9p":
+            share = os.path.join(self.dir, device.id + ".share")
+            os.mkdir(share)
+            self.shares[device.id] = share
+            args += ["-fsdev", "local,id=fs-%s,path=%s,security_model=none%s" % (
+                device.id, share,
+                device.read_bps and ",throttling.bps-read=%d" % device.read_bps or "")]
+            words += ["fsdev=fs-" + device.id, "mount_tag=" + device.id]
+        elif device.kind == "console":
+            args += ["-device", ",".join(words)]
+            for port in device.ports or [device.id]:
+                args += ["-chardev", "socket,id=chr-%s,fd=%d" % (port, self._port(port)),
+                         "-device", "virtserialport,bus=%s.0,chardev=chr-%s,name=%s"
+                         % (device.id, port, port)]
+            return args
+        elif device.kind == "rng":
+            args += ["-object", "rng-builtin,id=obj-" + device.id]
+            words += ["rng=obj-" + device.id]
+        elif device.kind == "crypto":
+            args += ["-object", "cryptodev-backend-builtin,id=obj-" + device.id]
+            words += ["cryptodev=obj-" + device.id]
+        elif device.kind == "pmem":
+            args += ["-object", "memory-backend-file,id=obj-%s,share=on,mem-path=%s,size=%d"
+                     % (device.id, self._image(device), device.size)]
+            words += ["memdev=obj-" + device.id]
+            self.images[PMEM_SERIAL] = self.images[device.id]
+        elif device.kind == "sound":
+            self.sounds[device.id] = os.path.join(self.dir, device.id + ".wav")
+            args += ["-audiodev", "wav,id=audio-%s,path=%s" % (device.id, self.sounds[device.id])]
+            words += ["audiodev=audio-" + device.id, "streams=1"]
+        elif device.kind == "mem":
+            args += ["-object", "memory-backend-ram,id=obj-%s,size=256M" % device.id]
+            words += ["memdev=obj-" + device.id, "requested-size=0"]
+        elif device.kind == "fs":
+            path = os.path.join(self.dir, device.id + ".sock")
+            self._virtiofsd(device, path)
+            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)]
+            words += ["chardev=chr-" + device.id, "tag=" + device.id]
+        elif device.kind == "vhost-user-blk":
+            path = os.path.join(self.dir, device.id + ".sock")
+            self._storage_daemon(device, path)
+            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)]
+            words += ["chardev=chr-" + device.id, "num-queues=1"]
+        elif device.kind == "vhost-user-net":
+            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, self._testpmd(device)),
+                     "-netdev", "vhost-user,id=net-%s,chardev=chr-%s" % (device.id, device.id)]
+            words += ["netdev=net-" + device.id, "romfile=", "mac=" + (device.mac or ECHO_MAC)]
+            # With MSI-X and without KVM, QEMU (7.2) looks for an irqfd and dies of it.
+            words += ["vectors=0"]
+        return args + ["-device", ",".join(words)]
+
+    def _storage_daemon(self, device, path):
+        """Another process that is the disk."""
+        image = self.images.get(device.id) or self._image(device)
+        self._daemon(device, path, [
+            "qemu-storage-daemon", "--pidfile", os.path.join(self.dir, device.id + ".pid"),
+            "--blockdev", "driver=file,node-name=disk,filename=" + image,
+            "--export", "type=vhost-user-blk,id=exp,node-name=disk,writable=on,"
+            "addr.type=unix,addr.path=" + path])
+
+    def _virtiofsd(self, device, path):
+        """Another process that is the file system."""
+        share = os.path.join(self.dir, device.id + ".share")
+        os.mkdir(share)
+        self.shares[device.id] = share
+        program = virtiofsd()
+        if program.startswith("/usr/lib/qemu/"):        # QEMU's own, before 8.0
+            words = ["-o", "source=" + share, "-o", "sandbox=chroot", "-f"]
+        else:
+            words = ["--shared-dir", share, "--sandbox=chroot"]
+        self._daemon(device, path, [program, "--socket-path=" + path, *words])
+
+    def _testpmd(self, device):
+        """The socket of another process that is the NIC and sends each frame back.  One
+        has all such NICs of a guest, since it polls and so takes a whole CPU: those that
+        wait for it come first."""
+        nics = [d for d in self.machine.devices if d.kind == "vhost-user-net"]
+        paths = {d.id: os.path.join(self.dir, d.id + ".sock") for d in nics}
+        if device is nics[0]:
+            commands = os.path.join(self.dir, "testpmd.commands")
+            with open(commands, "w", encoding="ascii") as out:
+                out.write(TESTPMD_COMMANDS)
+            cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+            # It reads a line from stdin and ends, unless there are figures to be shown.
+            self._daemon(device, paths[nics[-1].id], [
+                "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci", "--no-shconf",
+                "--no-telemetry", "--lcores=(0,1)@(%s)" % cpus,
+                *["--vdev=net_vhost%d,iface=%s,queues=1,iommu-support=1" % (number, path)
+                  for number, path in enumerate(paths.values())],
+                "--", "--forward-mode=io", "--port-topology=loop", "--disable-link-check",
+                "--total-num-mbufs=4096", "--no-mlockall", "--stats-period=3600",
+                "--cmdline-file=" + commands], niceness=5)
+        return paths[device.id]
+
+    def _daemon(self, device, path, command, niceness=0):
+        """Start what is to listen at path, and wait until it does."""
+        log = open(os.path.join(self.dir, device.id + ".err"), "wb")  # pylint: disable=R1732
+        with log:
+            daemon = subprocess.Popen(  # pylint: disable=R1732
+                ["nice", "-n", str(niceness), "timeout", "-k", "5", str(self.timeout + 30),
+                 *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, "RUNTIME_DIRECTORY": self.dir})      # DPDK's own files
+        self.helpers.append(daemon)
+        deadline = time.monotonic() + 60
+        while not os.path.exists(path):
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                with open(log.name, encoding="utf-8", errors="replace") as said:
+                    raise report.Failure("%s: %s does not start: %s" % (
+                        self.name, command[0], said.read().strip()))
+            time.sleep(0.05)

@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What this QEMU can do, and the machine and devices that a guest gets of it."""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+
+from lib import report
+
+QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
+OLDEST = (5, 2)
+MIB = 1 << 20
+
+
+# --- what this QEMU and this machine can do -------------------------------
+
+def _ask(*args, qemu=QEMU):
+    try:
+        done = subprocess.run([qemu, *args], capture_output=True, text=True,
+                              timeout=60, check=False)
+        # Before 6.0 the list of trace events was an error message.
+        return done.stdout or done.stderr
+    except FileNotFoundError:
+        raise report.Failure("%s is missing: apt-get install qemu-system-x86, or set QEMU="
+                             % qemu) from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise report.Failure("%s does not answer: %s" % (qemu, error)) from None
+
+
+@functools.lru_cache(None)
+def qemu_version():
+    """Version of QEMU as a tuple; too old a one is an error."""
+    match = re.search(r"version (\d+)\.(\d+)", _ask("--version"))
+    if not match:
+        raise report.Failure("%s --version says no version: is it QEMU?" % QEMU)
+    version = tuple(int(n) for n in match.groups())
+    if version < OLDEST:
+        raise report.Failure("QEMU %d.%d is too old: %d.%d or newer is needed, set QEMU="
+                             % (version + OLDEST))
+    return version
+
+
+@functools.lru_cache(None)
+def qemu_devices():
+    """Names and aliases of the devices that this QEMU has."""
+    return set(re.findall(r'(?:name|alias) "([^"]+)"', _ask("-device", "help")))
+
+
+@functools.lru_cache(None)
+def device_properties(device):
+    return set(re.findall(r"^  ([\w-]+)=", _ask("-device", device + ",help"), re.M))
+
+
+@functools.lru_cache(None)
+def machine_properties():
+    return set(re.findall(r"^  ([\w-]+)=", _ask("-M", "q35,help"), re.M))
+
+
+@functools.lru_cache(None)
+def trace_events(qemu=QEMU):
+    return set(_ask("-trace", "help", qemu=qemu).split())
+
+
+def accelerator(one_thread=False):
+    """Arguments that choose the accelerator, from ACCEL; with one_thread, vCPUs that
+    are emulated take turns."""
+    wish = os.environ.get("ACCEL") or "auto"
+    if wish not in ("auto", "tcg", "kvm"):
+        raise report.Failure("ACCEL=%s: must be tcg, kvm or auto" % wish)
+    if wish != "tcg":
+        usable = True
+        try:
+            with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+                usable = bool(re.search(r"^flags.*\b(vmx|svm)\b", info.read(), re.M))
+            os.close(os.open("/dev/kvm", os.O_RDWR))
+        except OSError:
+            usable = False
+        if usable:
+            return ["-accel", "kvm"]
+        if wish == "kvm":
+            raise report.Failure("ACCEL=kvm: /dev/kvm does not open or the CPU has no vmx or svm")
+    return ["-accel", "tcg,thread=" + ("single" if one_thread else "multi")]
+
+
+def virtiofsd():
+    """The daemon behind a virtiofs share: QEMU's own, or the one in its place."""
+    for path in (os.environ.get("VIRTIOFSD"), "/usr/lib/qemu/virtiofsd",
+                 "/usr/libexec/virtiofsd", shutil.which("virtiofsd")):
+        if path and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+# --- devices --------------------------------------------------------------
+
+# Number of the expander bus that bypasses the IOMMU; each device there has a
+# root port, whose bus follows in number.
+BYPASS_BUS = 0x40
+
+# The bus below the PCIe-to-PCI bridge, and that which its root port makes.
+BRIDGE_PORT_BUS, BRIDGE_BUS = 1, 2
+
+# Where a microvm without ACPI has its transports, eight of them, and where the arm64
+# virt board has its 32.
+MMIO_BASE, MMIO_IRQ = 0xfeb00000, 5
+VIRT_MMIO_BASE = 0x0a000000
+
+# How devices on something that is not PCI are called, and the rest that is different.
+NO_PCI = {"mmio": "-device", "virt-mmio": "-device", "ccw": "-ccw"}
+
+# Boards of other architectures: their QEMU, their name there, the console.
+FOREIGN = {
+    "virt": ("qemu-system-aarch64", "virt,gic-version=3", "ttyAMA0"),
+    "s390": ("qemu-system-s390x", "s390-ccw-virtio", "ttysclp0"),
+}
+# The port of a console of its own that the guest's command writes to there.
+OUT_PORT = "vdma.out"
+
+# Without "-pci", and with "-device" in its place for a device of virtio-mmio.
+NAMES = {
+    "blk": "virtio-blk", "scsi": "virtio-scsi", "net": "virtio-net",
+    "9p": "virtio-9p", "console": "virtio-serial", "rng": "virtio-rng",
+    "keyboard": "virtio-keyboard", "tablet": "virtio-tablet", "mouse": "virtio-mouse",
+    "balloon": "virtio-balloon", "vhost-user-blk": "vhost-user-blk",
+    "vhost-user-net": "virtio-net",
+    "gpu": "virtio-gpu", "crypto": "virtio-crypto", "fs": "vhost-user-fs",
+    "pmem": "virtio-pmem", "mem": "virtio-mem", "vsock": "vhost-vsock",
+    "sound": "virtio-sound",
+}
+# Those that were never anything but virtio 1.0: they have no disable-legacy=.
+MODERN_ONLY = ("fs",)
+# Back ends in another process, which need memory that can be shared.
+OTHER_PROCESS = ("vhost-user-blk", "vhost-user-net", "fs")
+# What is plugged where memory may be, and needs room there.
+MEMORY_DEVICES = ("pmem", "mem")
+
+
+def edu(pci):
+    """QEMU's arguments for its edu device, which reaches all of memory."""
+    return ["-device", "edu,bus=pcie.0,addr=%s,dma_mask=0x%x" % (pci[8:], (1 << 64) - 1)]
+
+
+def nvme(pci):
+    """QEMU's arguments for an NVMe controller without a disk."""
+    return ["-device", "nvme,bus=pcie.0,addr=%s,serial=vtnvme0" % pci[8:]]
+
+
+@dataclass
+class Device:
+    """A virtio device.  mode: modern, transitional or legacy.  wire: NAME.a or
+    NAME.b, the two NICs that are connected to each other.  tap: a NIC that takes
+    TSO and whose packets are lost; queues: of those that each CPU has.  read_bps: how
+    many bytes a 9p share reads in a second.  bus: pcie.0, port (a root port of its own),
+    bridge (one PCIe-to-PCI bridge for all of them), bypass (one on an expander
+    bus that the IOMMU leaves alone), mmio, virt-mmio (of the arm64 board) or ccw (of
+    s390).  port: the slot of its root port, and
+    number the bus that makes, if they are to be known beforehand."""
+    kind: str
+    id: str
+    access: bool = False
+    mode: str = "modern"
+    packed: bool = False
+    bus: str = "pcie.0"
+    slot: int = 0
+    options: str = ""
+    size: int = 64 * MIB
+    wire: str = ""
+    tap: bool = False
+    queues: int = 1
+    mac: str = ""
+    ports: tuple = ()
+    read_bps: int = 0
+    function: int = 0
+    port: int = 0
+    number: int = 0
+
+    def model(self):
+        """QEMU's name of it."""
+        return NAMES[self.kind] + NO_PCI.get(self.bus, "-pci")
+
+    def pci(self):
+        """Address in the guest, where it is known beforehand."""
+        if self.bus == "mmio":
+            return "virtio-mmio.%d" % self.slot
+        if self.bus == "virt-mmio":
+            return "%x.virtio_mmio" % (VIRT_MMIO_BASE + 512 * self.slot)
+        if self.bus == "ccw":
+            return "0.0.%04x" % self.slot
+        if self.bus == "bridge":
+            return "0000:%02x:%02x.0" % (BRIDGE_BUS, self.slot)
+        if self.number:
+            return "0000:%02x:00.0" % self.number
+        if self.bus == "bypass":
+            return "0000:%02x:00.0" % (BYPASS_BUS + 1 + self.slot)
+        return "0000:00:%02x.%d" % (self.slot, self.function)
+
+    def label(self):
+        words = [self.kind, self.mode]
+        words += ["packed"] if self.packed else []
+        words += ["ACCESS_PLATFORM"] if self.access else []
+        words += {"pcie.0": [], "bypass": ["bypassing bus"], "port": ["root port"],
+                  "bridge": ["PCI bridge"], "mmio": ["mmio"], "virt-mmio": ["mmio"], "ccw": ["ccw"]}[self.bus]
+        return " ".join(words)
+
+    def missing(self):
+        """Why this QEMU cannot have it, or None."""
+        name = self.model()
+        if name not in qemu_devices():
+            return "%s has no %s" % (QEMU, name)
+        if self.bus == "bypass" and "bypass_iommu" not in device_properties("pxb-pcie"):
+            return "%s has no pxb-pcie with bypass_iommu=" % QEMU
+        if self.packed and "packed" not in device_properties(name):
+            return "%s of %s has no packed=" % (name, QEMU)
+        if self.kind == "vhost-user-blk" and not shutil.which("qemu-storage-daemon"):
+            return "qemu-storage-daemon is missing (package qemu-system-common)"
+        if self.kind == "vhost-user-net" and not shutil.which("dpdk-testpmd"):
+            return "dpdk-testpmd is missing (package dpdk-dev)"
+        if self.kind == "fs" and not virtiofsd():
+            return "virtiofsd is missing (package qemu-system-common or virtiofsd)"
+        return None
+
+    def properties(self):
+        words = [self.model(), "id=" + self.id]
+        if self.bus in ("port", "bypass"):
+            words += ["bus=port-" + self.id]
+        elif self.bus == "bridge":
+            words += ["bus=bridge", "addr=0x%x.0" % self.slot]
+        elif self.bus in ("mmio", "virt-mmio"):
+            words += ["bus=virtio-mmio-bus.%d" % self.slot]
+        elif self.bus == "ccw":
+            words += ["devno=fe.0.%04x" % self.slot]
+            words += ["max_revision=0"] if self.mode == "legacy" else []
+        else:
+            words += ["bus=" + self.bus, "addr=0x%x.%d" % (self.slot, self.function)]
+        if self.bus not in NO_PCI and self.kind not in MODERN_ONLY:
+            words += {
+                "modern": ["disable-legacy=on", "disable-modern=off"],
+                "legacy": ["disable-legacy=off", "disable-modern=on"],
+                "transitional": ["disable-legacy=off", "disable-modern=off"],
+            }[self.mode]
+        words += ["iommu_platform=on"] if self.access else []
+        words += ["packed=on"] if self.packed else []
+        words += [self.options] if self.options else []
+        return words
+
+
+@dataclass
+class Machine:
+    """iommu: none, intel, intel-caching, amd or virtio, or smmuv3 of the arm64 board.
+    iommu_options: more of intel-iommu's.  board: q35 or microvm, with legacy devices or
+    with modern ones; or virt (arm64) or s390.
+    icount: an instruction takes a nanosecond of the guest's time, whatever the host
+    does.
+    one_thread: the vCPUs take turns where they are emulated.  While one of them, or
+    QEMU's monitor, switches a BAR on or off, as VFIO and hot plug do, QEMU (7.2 and
+    10.0) may lose what another writes to a device: a queue that nobody notifies
+    stands still forever; or look it up in the wrong memory map and end.  Both are
+    there under the stock kernel without an IOMMU too."""
+    iommu: str = "intel"
+    devices: list = field(default_factory=list)
+    default_bus_bypass: bool = False
+    extra: list = field(default_factory=list)
+    smp: int = 2
+    memory: str = "1G"
+    room: str = ""                  # for memory to be plugged, as -m takes it
+    icount: bool = False
+    one_thread: bool = False
+    cpu: str = "max"
+    board: str = "q35"
+    iommu_options: str = ""
+    bridge: int = 0                 # slot of the root port above the PCI bridge
+
+    def memory_bytes(self):
+        return int(self.memory[:-1]) * MIB * (1024 if self.memory.endswith("G") else 1)
+
+    def __post_init__(self):
+        """Give each device without a slot a free one; slot 1 is the IOMMU's."""
+        for bus, first in (("pcie.0", 2), ("bypass", 0), ("port", 0), ("bridge", 1),
+                           ("mmio", 0), ("virt-mmio", 0), ("ccw", 1)):
+            taken = {d.slot for d in self.devices if d.bus == bus and d.slot}
+            if bus == "pcie.0":
+                taken |= {0x1c, 0x1d, 0x1e, 0x1f}
+            slot = first
+            for device in self.devices:
+                if device.bus == bus and not device.slot:
+                    while slot in taken:
+                        slot += 1
+                    device.slot = slot
+                    slot += 1
+        names = [d.id for d in self.devices]
+        if len(names) != len(set(names)):
+            raise report.Failure("two devices of one guest have the same id")
+
+    def missing(self):
+        """Why this QEMU cannot have this machine, or None."""
+        need = {"intel": "intel-iommu", "intel-caching": "intel-iommu", "amd": "amd-iommu",
+                "virtio": "virtio-iommu-pci"}.get(self.iommu)
+        if need and need not in qemu_devices():
+            return "%s has no %s" % (QEMU, need)
+        if self.iommu == "virtio" and qemu_version() < (7, 0):
+            return "q35 of %s does not tell the guest of a virtio-iommu (no VIOT)" % QEMU
+        if self.default_bus_bypass and "default-bus-bypass-iommu" not in machine_properties():
+            return "q35 of %s has no default-bus-bypass-iommu" % QEMU
+        if self.board == "q35" and self.iommu.startswith("intel") and self.iommu_options:
+            for word in self.iommu_options.split(","):
+                if word.split("=")[0] not in device_properties("intel-iommu"):
+                    return "intel-iommu of %s has no %s" % (QEMU, word)
+        for device in self.devices:
+            reason = device.missing()
+            if reason:
+                return reason
+        return None
+
+    def remaps_interrupts(self):
+        """Whether its IOMMU, Intel's or AMD's, remaps interrupts too.  A bus that
+        bypasses it would bypass that as well, and then the guest never gets the
+        interrupts of the devices there."""
+        return "intremap=off" not in self.iommu_options.split(",") and \
+            not any(d.bus == "bypass" for d in self.devices)
+
+    def parameters(self):
+        """What the kernel must be told of the machine."""
+        if self.board in FOREIGN:
+            return ["console=" + FOREIGN[self.board][2]]
+        # Where the host is short of time, a guest's timer can miss the interrupts by
+        # which the kernel tests it.
+        return ["console=ttyS0", "no_timer_check"] + [
+            "virtio_mmio.device=512@0x%x:%d" % (MMIO_BASE + 512 * d.slot, MMIO_IRQ + d.slot)
+            for d in self.devices if d.bus == "mmio"]
+
+    def qemu(self):
+        """The QEMU that has it."""
+        return FOREIGN[self.board][0] if self.board in FOREIGN else QEMU
+
+    def _foreign_arguments(self):
+        machine = FOREIGN[self.board][1]
+        bus = "virtio-serial-ccw,devno=fe.0.ff00"
+        if self.board == "virt":
+            machine += ",iommu=smmuv3" if self.iommu == "smmuv3" else ""
+            bus = "virtio-serial-pci,bus=pcie.0,addr=0x1e"
+        return ["-M", machine, "-accel", "tcg,thread=multi", "-cpu", self.cpu,
+                "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-no-user-config",
+                "-no-reboot", "-display", "none",
+                *(["-global", "virtio-mmio.force-legacy=off"] if self.board == "virt" else []),
+                "-device", bus + ",id=out-bus",
+                "-device", "virtserialport,bus=out-bus.0,chardev=out,name=" + OUT_PORT]
+
+    def arguments(self):
+        """QEMU's arguments for the machine, without its devices."""
+        if self.board in FOREIGN:
+            return self._foreign_arguments()
+        if self.board == "q35":
+            machine = "q35,kernel-irqchip=split"
+        else:
+            # Without ACPI the devices are on the kernel's command line; QEMU would put
+            # them behind our "--".  The interrupt of the clock is one of theirs.
+            machine = "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,rtc=off"
+        if self.default_bus_bypass:
+            machine += ",default-bus-bypass-iommu=on"
+        if any(d.kind in OTHER_PROCESS for d in self.devices):
+            machine += ",memory-backend=ram"
+        memory = self.memory
+        if any(d.kind in MEMORY_DEVICES for d in self.devices):
+            memory += ",maxmem=4G"
+        memory += "," + self.room if self.room else ""
+        cpu = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+               if self.icount else accelerator(self.one_thread))
+        args = ["-M", machine, *cpu, "-cpu", self.cpu, "-smp", str(self.smp),
+                "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot",
+                "-display", "none"]
+        if "memory-backend" in machine:
+            args += ["-object", "memory-backend-memfd,id=ram,size=%s,share=on" % self.memory]
+        if self.board != "q35":
+            return args + ["-global", "virtio-mmio.force-legacy=%s" % (
+                "on" if self.board == "microvm-legacy" else "off")]
+        intremap = "on" if self.remaps_interrupts() else "off"
+        intel = "intel-iommu,intremap=" + intremap
+        for word in filter(None, self.iommu_options.split(",")):
+            intel += "," + word if word != "intremap=off" else ""
+        # The IOMMU comes first: a device placed before it would miss it.
+        args += {
+            "none": [],
+            "intel": ["-device", intel],
+            "intel-caching": ["-device", intel + ",caching-mode=on"],
+            "amd": ["-device", "amd-iommu,intremap=" + intremap],
+            "virtio": ["-device", "virtio-iommu-pci,bus=pcie.0,addr=0x1"],
+        }[self.iommu]
+        if any(d.bus == "bypass" for d in self.devices):
+            args += ["-device", "pxb-pcie,id=bypass,bus=pcie.0,addr=0x1c,bus_nr=0x%x,"
+                     "bypass_iommu=true" % BYPASS_BUS]
+        if any(d.bus == "bridge" for d in self.devices):
+            args += ["-device", "pcie-root-port,id=port-bridge,bus=pcie.0,addr=0x%x,chassis=90,"
+                     "slot=90" % self.bridge, "-device", "pcie-pci-bridge,id=bridge,"
+                     "bus=port-bridge"]
+        return args
