@@ -50,13 +50,13 @@ def open_tap(queues=1):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = subprocess.Popen(  # pylint: disable=R1732
-            [sys.executable, os.path.join(os.path.dirname(__file__), "tap.py"),
+            [sys.executable, os.path.join(os.path.dirname(__file__), "nettap.py"),
              str(theirs.fileno()), str(queues)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         theirs.close()
         answer, fds, _, _ = socket.recv_fds(ours, 1024, queues)
     if not fds:
         process.wait()
-        raise report.Failure("no tap device: %s" % (answer.decode() or "tap.py failed"))
+        raise report.Failure("no tap device: %s" % (answer.decode() or "nettap.py failed"))
     return process, [os.fdopen(fd, "rb", buffering=0) for fd in fds]
 
 
