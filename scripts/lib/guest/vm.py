@@ -23,7 +23,7 @@ from lib.guest import log
 from lib.guest.backends import (Backends, disk_contents,       # noqa: F401  # pylint: disable=W0611
                                 tap_missing)
 from lib.guest.machine import (FOREIGN, MIB, QEMU, Device, Machine,   # noqa: F401  # pylint: disable=W0611
-                               qemu_devices, qemu_version, trace_events)
+                               check_host, qemu_devices, qemu_version, trace_events)
 from lib.guest.qmp import Qmp
 from lib.guest.result import Result, fatal_signal, lost_by_qemu
 
