@@ -88,8 +88,8 @@ def accelerator(one_thread=False):
 def check_host():
     """Refuse a QEMU= or ACCEL= with which no guest boots; to be done before anything
     is built for one."""
-    qemu_version()
     accelerator()
+    qemu_version()
 
 
 def virtiofsd():
