@@ -193,21 +193,25 @@ class Backends:
                       % (device.id, port, port)]
         return [], [], after
 
+    @staticmethod
+    def _object(device, kind, prop, more="", *words):
+        return (["-object", "%s,id=obj-%s%s" % (kind, device.id, more)],
+                ["%s=obj-%s" % (prop, device.id), *words], [])
+
     def _behind_rng(self, device):
-        return ["-object", "rng-builtin,id=obj-" + device.id], ["rng=obj-" + device.id], []
+        return self._object(device, "rng-builtin", "rng")
 
     def _behind_crypto(self, device):
-        return (["-object", "cryptodev-backend-builtin,id=obj-" + device.id],
-                ["cryptodev=obj-" + device.id], [])
+        return self._object(device, "cryptodev-backend-builtin", "cryptodev")
 
     def _behind_pmem(self, device):
         self.images[PMEM_SERIAL] = path = self._image(device)
-        return (["-object", "memory-backend-file,id=obj-%s,share=on,mem-path=%s,size=%d"
-                 % (device.id, path, device.size)], ["memdev=obj-" + device.id], [])
+        return self._object(device, "memory-backend-file", "memdev",
+                            ",share=on,mem-path=%s,size=%d" % (path, device.size))
 
     def _behind_mem(self, device):
-        return (["-object", "memory-backend-ram,id=obj-%s,size=256M" % device.id],
-                ["memdev=obj-" + device.id, "requested-size=0"], [])
+        return self._object(device, "memory-backend-ram", "memdev", ",size=256M",
+                            "requested-size=0")
 
     def _behind_sound(self, device):
         self.sounds[device.id] = self._path(device, ".wav")
