@@ -53,7 +53,8 @@ def open_tap(queues=1):
     with ours, theirs:
         process = subprocess.Popen(  # pylint: disable=R1732
             [sys.executable, os.path.join(os.path.dirname(__file__), "nettap.py"),
-             str(theirs.fileno()), str(queues)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+             str(theirs.fileno()), str(queues)], pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL)
         theirs.close()
         answer, fds, _, _ = socket.recv_fds(ours, 1024, queues)
     if not fds:

@@ -125,7 +125,8 @@ class Table(unittest.TestCase):
             os.makedirs(top + "/drivers/virtio_other")
             os.symlink(dev, top + "/sys/bus/virtio/devices/virtio0")
             os.symlink(top + "/drivers/virtio_other", dev + "/driver")
-            for name, text in (("features", "0" * 32 + "11" + "0" * 30), ("dma_access", "identity")):
+            for name, text in (("features", "0" * 32 + "11" + "0" * 30),
+                               ("dma_access", "identity")):
                 with open(dev + "/" + name, "w", encoding="ascii") as file:
                     file.write(text + "\n")
             script = script.replace("/sys/", top + "/sys/").replace("/tmp/virtio-table", top + "/w")

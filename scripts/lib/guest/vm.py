@@ -20,8 +20,8 @@ from lib import report
 from lib.guest import log
 from lib.guest.backends import (Backends, disk_contents,       # noqa: F401  # pylint: disable=W0611
                                 tap_missing)
-from lib.guest.machine import (FOREIGN, MIB, QEMU, Device, Machine,   # noqa: F401  # pylint: disable=W0611
-                               check_host, qemu_devices, qemu_version, trace_events)
+from lib.guest.machine import (FOREIGN, MIB, QEMU, Device,  # noqa: F401  # pylint: disable=W0611
+                               Machine, check_host, qemu_devices, qemu_version, trace_events)
 from lib.guest.qmp import Qmp
 from lib.guest.requests import Requests
 from lib.guest.result import Result, fatal_signal, lost_by_qemu
