@@ -21,6 +21,8 @@ from lib.guest import expect, vm                                 # noqa: E402
 from lib.guest.vm import Machine                                 # noqa: E402
 from run import devices                                          # noqa: E402
 
+KERNELS = ("ours", "stock", "debug", "kcsan", "modular")
+
 
 def arguments():
     parser = argparse.ArgumentParser(
@@ -39,32 +41,37 @@ def arguments():
     cut = words.index("--") if "--" in words else len(words)
     args = parser.parse_args(words[:cut])
     args.command = words[cut + 1:]
+    if (args.verb == "run") != bool(args.command):
+        parser.error("run: which command?  guest.py run -- COMMAND..." if args.verb == "run"
+                     else "only run takes a command")
+    try:
+        args.extra = shlex.split(os.environ.get("QEMU_ARGS") or "")
+    except ValueError as error:
+        raise report.Failure("QEMU_ARGS=%s: %s" % (os.environ["QEMU_ARGS"], error)) from None
+    for path, what in ((args.kernel, "kernel"), (args.initrd, "initramfs")):
+        if path and path not in KERNELS and not os.path.exists(path):
+            raise report.Failure("no %s at %s" % (what, path))
     return args
 
 
 def main():
     args = arguments()
-    kernel, flavour = args.kernel, "plain"
-    if kernel in ("ours", "stock", "debug", "modular"):
-        flavour = "modular" if kernel == "modular" else "plain"
-        if args.verb == "shell":
-            expect.build(["kernel.sh", kernel], ["initramfs.sh", flavour])
-        kernel = vm.kernel_image(kernel)
-    elif not os.path.exists(kernel):
-        raise report.Failure("no kernel at %s" % kernel)
-    initrd = args.initrd or vm.initramfs(flavour)
-    machine = Machine(args.iommu, devices(),
-                      extra=shlex.split(os.environ.get("QEMU_ARGS") or ""))
+    vm.check_host()
+    machine = Machine(args.iommu, devices(), extra=args.extra)
     reason = machine.missing()
     if reason:
         raise report.Failure(reason)
+    kernel, flavour = args.kernel, "modular" if args.kernel == "modular" else "plain"
+    if kernel in KERNELS:
+        if args.verb == "shell":
+            expect.build(["kernel.sh", kernel], ["initramfs.sh", flavour])
+        kernel = vm.kernel_image(kernel)
+    initrd = args.initrd or vm.initramfs(flavour)
     if args.verb == "shell":
         return vm.shell(machine, kernel, initrd, args.append)
     command = ["virtio-table"] if args.verb == "table" else args.command
-    if not command:
-        raise report.Failure("run: which command?  guest.py run -- COMMAND...")
-    guest = vm.Guest(args.name or args.verb, kernel, initrd, machine, args.append,
-                           command, args.timeout)
+    guest = vm.Guest(args.name or args.verb, kernel, initrd, machine, args.append, command,
+                     args.timeout)
     result = guest.boot()
     if args.verb == "table":
         by_pci = {d.pci(): d for d in machine.devices}

@@ -28,35 +28,38 @@ BOOTS = [
     ("stock", "stock", "", "iommu: Default domain type: Translated"),
 ]
 
-# What each device must show, written out by hand from DESIGN and the
-# administrator's guide: type of the IOMMU group, and dma_access, per boot.
-IDENTITY, PHYSICAL = Expect("identity", "identity"), Expect("identity", "physical")
-LAZY, PHYSICAL_ON = Expect("DMA-FQ", "translated-lazy"), Expect("DMA-FQ", "physical")
-STOCK = Expect("DMA-FQ", "-")
+# What each device must show, written out by hand from the administrator's guide,
+# Documentation/admin-guide/virtio-dma.rst: type of the IOMMU group, and dma_access,
+# for each of the boots.
+BEHIND = (Expect("identity", "identity"), Expect("identity", "identity"),
+          Expect("DMA-FQ", "translated-lazy"), Expect("DMA-FQ", "-"))
+PAST = (Expect("identity", "physical"), Expect("identity", "physical"),
+        Expect("DMA-FQ", "physical"), Expect("DMA-FQ", "-"))
 
-EXPECTED = {
-    #                      default    iommu=pt   iommu=on      stock
-    "blk-modern-access":  (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "blk-packed-access":  (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "blk-modern":         (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "blk-packed":         (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "blk-transitional":   (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "blk-legacy":         (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "scsi-modern-access": (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "scsi-legacy":        (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "net-modern-access":  (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "net-packed-access":  (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "net-modern":         (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "net-legacy":         (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "p9-access":          (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "p9-legacy":          (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "console-access":     (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "console-legacy":     (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "rng-access":         (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "keyboard-access":    (IDENTITY,  IDENTITY,  LAZY,         STOCK),
-    "tablet-modern":      (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-    "balloon-modern":     (PHYSICAL,  PHYSICAL,  PHYSICAL_ON,  STOCK),
-}
+# One of everything, in every mode that QEMU can express.
+DEVICES = (
+    ("blk", "blk-modern-access", BEHIND, {"access": True}),
+    ("blk", "blk-packed-access", BEHIND, {"access": True, "packed": True}),
+    ("blk", "blk-modern", PAST, {}),
+    ("blk", "blk-packed", PAST, {"packed": True}),
+    ("blk", "blk-transitional", PAST, {"mode": "transitional"}),
+    ("blk", "blk-legacy", PAST, {"mode": "legacy"}),
+    ("scsi", "scsi-modern-access", BEHIND, {"access": True}),
+    ("scsi", "scsi-legacy", PAST, {"mode": "legacy"}),
+    ("net", "net-modern-access", BEHIND, {"access": True}),
+    ("net", "net-packed-access", BEHIND, {"access": True, "packed": True}),
+    ("net", "net-modern", PAST, {}),
+    ("net", "net-legacy", PAST, {"mode": "legacy"}),
+    ("9p", "p9-access", BEHIND, {"access": True}),
+    ("9p", "p9-legacy", PAST, {"mode": "legacy"}),
+    ("console", "console-access", BEHIND, {"access": True}),
+    ("console", "console-legacy", PAST, {"mode": "legacy"}),
+    ("rng", "rng-access", BEHIND, {"access": True, "packed": True}),
+    ("keyboard", "keyboard-access", BEHIND, {"access": True}),
+    ("tablet", "tablet-modern", PAST, {}),
+    ("balloon", "balloon-modern", PAST, {}),
+)
+EXPECTED = {name: expects for _, name, expects, _ in DEVICES}
 
 MEANING = """\
   physical          the device ignores the IOMMU and gets physical addresses
@@ -66,58 +69,27 @@ The stock kernel has no dma_access: what it translates shows in its group only."
 
 
 def devices():
-    """One of everything, in every mode that QEMU can express."""
-    return [
-        Device("blk", "blk-modern-access", access=True),
-        Device("blk", "blk-packed-access", access=True, packed=True),
-        Device("blk", "blk-modern"),
-        Device("blk", "blk-packed", packed=True),
-        Device("blk", "blk-transitional", mode="transitional"),
-        Device("blk", "blk-legacy", mode="legacy"),
-        Device("scsi", "scsi-modern-access", access=True),
-        Device("scsi", "scsi-legacy", mode="legacy"),
-        Device("net", "net-modern-access", access=True),
-        Device("net", "net-packed-access", access=True, packed=True),
-        Device("net", "net-modern"),
-        Device("net", "net-legacy", mode="legacy"),
-        Device("9p", "p9-access", access=True),
-        Device("9p", "p9-legacy", mode="legacy"),
-        Device("console", "console-access", access=True),
-        Device("console", "console-legacy", mode="legacy"),
-        Device("rng", "rng-access", access=True, packed=True),
-        Device("keyboard", "keyboard-access", access=True),
-        Device("tablet", "tablet-modern"),
-        Device("balloon", "balloon-modern"),
-    ]
+    """The devices of a guest."""
+    return [Device(kind, name, **options) for kind, name, _, options in DEVICES]
 
 
 def main():
     started = time.monotonic()
-    if sys.argv[1:] not in ([], ["--no-build"]):
-        print(__doc__.strip(), file=sys.stderr)
-        return 2
-    vm.qemu_version()
-    if not sys.argv[1:]:
+    options, _ = report.parse_words(__doc__, ("--no-build",))
+    vm.check_host()
+    skipped = {device.id: device.missing() for device in devices() if device.missing()}
+    present = [device for device in devices() if device.id not in skipped]
+    reason = Machine("intel", present).missing()
+    if reason:
+        raise report.Failure(reason)
+    if not options:
         expect.build(["kernel.sh", "ours"], ["kernel.sh", "stock"], ["initramfs.sh"])
 
-    present, skipped = [], []
-    for device in devices():
-        reason = device.missing()
-        if reason:
-            skipped.append((device.id, reason))
-        else:
-            present.append(device)
-    guests = []
     with report.Progress() as progress:
-        for name, kernel, append, _ in BOOTS:
-            machine = Machine("intel", present)
-            reason = machine.missing()
-            if reason:
-                raise report.Failure(reason)
-            guests.append(vm.Guest(
-                "run-" + name.replace("=", "-"), vm.kernel_image(kernel),
-                vm.initramfs(), machine, append, ["virtio-table"], 300,
-                progress=progress))
+        guests = [vm.Guest(
+            "run-" + name.replace("=", "-"), vm.kernel_image(kernel), vm.initramfs(),
+            Machine("intel", present), append, ["virtio-table"], 300, progress=progress)
+            for name, kernel, append, _ in BOOTS]
         report.say("run: %d boots of a guest with %d virtio devices behind intel-iommu"
                    % (len(guests), len(present)))
         results = vm.boot_all(guests)
@@ -126,8 +98,7 @@ def main():
     for column, (boot, guest, result) in enumerate(zip(BOOTS, guests, results)):
         name, kernel, append, log_line = boot
         expects = {d.id: EXPECTED[d.id][column] for d in present}
-        table, colours, problems, rows = expect.judge(guest.machine, expects,
-                                                            result.rows())
+        table, colours, problems, rows = expect.judge(guest.machine, expects, result.rows())
         problems = result.problems + problems
         if not any(log_line in line for line in result.kernel):
             problems.append("the kernel's log does not say: " + log_line)
@@ -146,10 +117,10 @@ def main():
                        "log": result.log})
     report.say()
     report.say(MEANING)
-    for name, reason in skipped:
+    for name, reason in skipped.items():
         report.say("SKIP %s: %s" % (name, reason))
     report.write_json(report.BUILD + "/run.json", {
-        "boots": values, "skipped": dict(skipped), "ok": not failed,
+        "boots": values, "skipped": skipped, "ok": not failed,
         "seconds": round(time.monotonic() - started, 1)})
     report.say("%s: %d of %d boots as expected, in %.0f s" % (
         "FAIL" if failed else "PASS", len(values) - failed, len(values),

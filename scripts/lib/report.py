@@ -51,9 +51,9 @@ def format_table(header, rows, colours=None):
 
 def write_json(path, value):
     """Write value to path as JSON; the file is whole or as it was."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     partial = "%s.%d" % (path, os.getpid())
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(partial, "w", encoding="utf-8") as out:
             json.dump(value, out, indent=1, sort_keys=True)
             out.write("\n")
@@ -78,7 +78,7 @@ class Progress:
         self.tty = sys.stdout.isatty()
         self.interval = 0.5 if self.tty else interval
         self.lock = threading.Lock()
-        self.active = {}
+        self.active = {}        # name: since when, latest news
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -89,7 +89,7 @@ class Progress:
     def __exit__(self, *_):
         self.stop.set()
         self.thread.join()
-        self._clear()
+        self._live("")
 
     def begin(self, name):
         with self.lock:
@@ -101,20 +101,18 @@ class Progress:
             if name in self.active:
                 self.active[name] = (self.active[name][0], text)
 
-    def end(self, name, line=None):
+    def end(self, name):
         with self.lock:
             self.active.pop(name, None)
-        if line is not None:
-            self.line(line)
 
     def line(self, text):
         with self.lock:
-            self._clear()
+            self._live("")
             say(text)
 
-    def _clear(self):
+    def _live(self, text):
         if self.tty:
-            sys.stdout.write("\r\033[K")
+            sys.stdout.write("\r\033[K" + text[:150])
             sys.stdout.flush()
 
     def _run(self):
@@ -123,13 +121,26 @@ class Progress:
                 now = time.monotonic()
                 parts = ["%s %ds%s" % (name, now - since, text and " (" + text + ")")
                          for name, (since, text) in self.active.items()]
-                if not parts:
-                    continue
-                if self.tty:
-                    sys.stdout.write("\r\033[K" + ("... " + ", ".join(parts))[:150])
-                    sys.stdout.flush()
-                else:
-                    say("... " + ", ".join(parts))
+                if parts:
+                    (self._live if self.tty else say)("... " + ", ".join(parts))
+
+
+def parse_words(usage, options=(), names=None):
+    """(options, other words) of the command line.  --help prints the usage; what is
+    neither an option nor one of names, if those are known, is refused with it."""
+    words = sys.argv[1:]
+    if "--help" in words or "-h" in words:
+        print(usage.strip())
+        sys.exit(0)
+    given = [w for w in words if w.startswith("-")]
+    rest = [w for w in words if not w.startswith("-")]
+    unknown = [w for w in given if w not in options] + [
+        w for w in rest if w not in (names or ())]
+    if unknown:
+        print("%s: unknown: %s\n%s" % (os.path.basename(sys.argv[0]), " ".join(unknown),
+                                       usage.strip().split("\n\n")[0]), file=sys.stderr)
+        sys.exit(2)
+    return given, rest
 
 
 def main_guard(main):
@@ -144,8 +155,8 @@ def main_guard(main):
     try:
         sys.exit(main())
     except Failure as error:
-        print("%s: %s" % (os.path.basename(sys.argv[0]), error), file=sys.stderr)
-        sys.exit(1)
+        text, status = error, 1
     except KeyboardInterrupt:
-        print("%s: interrupted" % os.path.basename(sys.argv[0]), file=sys.stderr)
-        sys.exit(130)
+        text, status = "interrupted", 130
+    print("%s: %s" % (os.path.basename(sys.argv[0]), text), file=sys.stderr)
+    sys.exit(status)

@@ -2,12 +2,14 @@
 """What stands behind a guest's devices: disk images, sockets, shares, and
 processes of their own."""
 
+import hashlib
 import os
 import random
 import socket
 import subprocess
 import sys
 import time
+import wave
 
 from lib import report
 from lib.guest.machine import MIB, NO_PCI, virtiofsd
@@ -50,13 +52,14 @@ def open_tap(queues=1):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = subprocess.Popen(  # pylint: disable=R1732
-            [sys.executable, os.path.join(os.path.dirname(__file__), "tap.py"),
-             str(theirs.fileno()), str(queues)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            [sys.executable, os.path.join(os.path.dirname(__file__), "nettap.py"),
+             str(theirs.fileno()), str(queues)], pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL)
         theirs.close()
         answer, fds, _, _ = socket.recv_fds(ours, 1024, queues)
     if not fds:
         process.wait()
-        raise report.Failure("no tap device: %s" % (answer.decode() or "tap.py failed"))
+        raise report.Failure("no tap device: %s" % (answer.decode() or "nettap.py failed"))
     return process, [os.fdopen(fd, "rb", buffering=0) for fd in fds]
 
 
@@ -116,7 +119,7 @@ class Backends:
         return self.wires[name]
 
     def _image(self, device):
-        path = os.path.join(self.dir, device.id + ".img")
+        path = self._path(device, ".img")
         with open(path, "wb") as image:
             image.write(disk_contents(device.id))
             image.truncate(device.size)
@@ -125,107 +128,130 @@ class Backends:
             self.images[STORAGE_DAEMON_SERIAL] = path
         return path
 
+    def _path(self, device, end):
+        return os.path.join(self.dir, device.id + end)
+
+    def _share(self, device):
+        """A folder of the host's that the guest is to see."""
+        self.shares[device.id] = share = self._path(device, ".share")
+        os.mkdir(share)
+        return share
+
     def _device(self, device):
-        args, words = [], device.properties()
+        """QEMU's arguments for a device and all that it needs."""
+        args, port = [], ["-device", "pcie-root-port,id=port-%s,bus=" % device.id]
         if device.bus == "port":
-            args += ["-device", "pcie-root-port,id=port-%s,bus=pcie.0,chassis=%d,slot=%d%s"
-                     % (device.id, 100 + device.slot, 100 + device.slot,
-                        ",addr=0x%x" % device.port if device.port else "")]
+            port[1] += "pcie.0,chassis=%d,slot=%d%s" % (
+                100 + device.slot, 100 + device.slot,
+                ",addr=0x%x" % device.port if device.port else "")
+            args += port
         if device.bus == "bypass":
-            args += ["-device", "pcie-root-port,id=port-%s,bus=bypass,addr=0x%x,chassis=%d,"
-                     "slot=%d" % (device.id, device.slot, 200 + device.slot, 200 + device.slot)]
-        if device.kind in ("blk", "scsi"):
-            args += ["-drive", "file=%s,format=raw,if=none,id=drive-%s,cache=unsafe"
-                     % (self._image(device), device.id)]
-            disk = ["drive=drive-" + device.id, "serial=" + device.id]
-            if device.kind == "blk":
-                words += disk
-            else:
-                args += ["-device", ",".join(words), "-device",
-                         ",".join(["scsi-hd", "bus=%s.0" % device.id] + disk)]
-                return args
-        elif device.kind == "net":
-            if device.wire:
-                netdev = "socket,fd=%d" % self._wire(device.wire)
-            elif device.tap:
-                process, taps = open_tap(device.queues)
-                self.helpers.append(process)
-                self.fds += taps
-                netdev = "tap,%s=%s" % ("fds" if device.queues > 1 else "fd",
-                                        ":".join(str(tap.fileno()) for tap in taps))
-            else:
-                netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
-            args += ["-netdev", "%s,id=net-%s" % (netdev, device.id)]
-            words += ["netdev=net-" + device.id]
-            words += ["romfile="] if device.bus not in NO_PCI else []
-            mac = device.mac or (ECHO_MAC if device.tap and device.queues > 1 else "")
-            words += ["mac=" + mac] if mac else []
-        elif device.kind == "9p":
-            share = os.path.join(self.dir, device.id + ".share")
-            os.mkdir(share)
-            self.shares[device.id] = share
-            args += ["-fsdev", "local,id=fs-%s,path=%s,security_model=none%s" % (
-                device.id, share,
-                device.read_bps and ",throttling.bps-read=%d" % device.read_bps or "")]
-            words += ["fsdev=fs-" + device.id, "mount_tag=" + device.id]
-        elif device.kind == "console":
-            args += ["-device", ",".join(words)]
-            for port in device.ports or [device.id]:
-                args += ["-chardev", "socket,id=chr-%s,fd=%d" % (port, self._port(port)),
-                         "-device", "virtserialport,bus=%s.0,chardev=chr-%s,name=%s"
-                         % (device.id, port, port)]
-            return args
-        elif device.kind == "rng":
-            args += ["-object", "rng-builtin,id=obj-" + device.id]
-            words += ["rng=obj-" + device.id]
-        elif device.kind == "crypto":
-            args += ["-object", "cryptodev-backend-builtin,id=obj-" + device.id]
-            words += ["cryptodev=obj-" + device.id]
-        elif device.kind == "pmem":
-            args += ["-object", "memory-backend-file,id=obj-%s,share=on,mem-path=%s,size=%d"
-                     % (device.id, self._image(device), device.size)]
-            words += ["memdev=obj-" + device.id]
-            self.images[PMEM_SERIAL] = self.images[device.id]
-        elif device.kind == "sound":
-            self.sounds[device.id] = os.path.join(self.dir, device.id + ".wav")
-            args += ["-audiodev", "wav,id=audio-%s,path=%s" % (device.id, self.sounds[device.id])]
-            words += ["audiodev=audio-" + device.id, "streams=1"]
-        elif device.kind == "mem":
-            args += ["-object", "memory-backend-ram,id=obj-%s,size=256M" % device.id]
-            words += ["memdev=obj-" + device.id, "requested-size=0"]
-        elif device.kind == "fs":
-            path = os.path.join(self.dir, device.id + ".sock")
-            self._virtiofsd(device, path)
-            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)]
-            words += ["chardev=chr-" + device.id, "tag=" + device.id]
-        elif device.kind == "vhost-user-blk":
-            path = os.path.join(self.dir, device.id + ".sock")
-            self._storage_daemon(device, path)
-            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)]
-            words += ["chardev=chr-" + device.id, "num-queues=1"]
-        elif device.kind == "vhost-user-net":
-            args += ["-chardev", "socket,id=chr-%s,path=%s" % (device.id, self._testpmd(device)),
-                     "-netdev", "vhost-user,id=net-%s,chardev=chr-%s" % (device.id, device.id)]
-            words += ["netdev=net-" + device.id, "romfile=", "mac=" + (device.mac or ECHO_MAC)]
-            # With MSI-X and without KVM, QEMU (7.2) looks for an irqfd and dies of it.
-            words += ["vectors=0"]
-        return args + ["-device", ",".join(words)]
+            port[1] += "bypass,addr=0x%x,chassis=%d,slot=%d" % (
+                device.slot, 200 + device.slot, 200 + device.slot)
+            args += port
+        behind = getattr(self, "_behind_" + device.kind.replace("-", "_"), None)
+        before, words, after = behind(device) if behind else ([], [], [])
+        return [*args, *before, "-device", ",".join(device.properties() + words), *after]
+
+    # What is behind a device of each kind: arguments before it, more of its properties,
+    # and what is on a bus of its own.
+
+    def _behind_blk(self, device):
+        drive = "file=%s,format=raw,if=none,id=drive-%s,cache=unsafe" % (
+            self._image(device), device.id)
+        return ["-drive", drive], ["drive=drive-" + device.id, "serial=" + device.id], []
+
+    def _behind_scsi(self, device):
+        before, disk, _ = self._behind_blk(device)
+        return before, [], ["-device", ",".join(["scsi-hd", "bus=%s.0" % device.id, *disk])]
+
+    def _behind_net(self, device):
+        netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
+        if device.wire:
+            netdev = "socket,fd=%d" % self._wire(device.wire)
+        elif device.tap:
+            process, taps = open_tap(device.queues)
+            self.helpers.append(process)
+            self.fds += taps
+            netdev = "tap,%s=%s" % ("fds" if device.queues > 1 else "fd",
+                                    ":".join(str(tap.fileno()) for tap in taps))
+        mac = device.mac or (ECHO_MAC if device.tap and device.queues > 1 else "")
+        return (["-netdev", "%s,id=net-%s" % (netdev, device.id)],
+                ["netdev=net-" + device.id, *([] if device.bus in NO_PCI else ["romfile="]),
+                 *(["mac=" + mac] if mac else [])], [])
+
+    def _behind_9p(self, device):
+        return (["-fsdev", "local,id=fs-%s,path=%s,security_model=none%s" % (
+            device.id, self._share(device),
+            device.read_bps and ",throttling.bps-read=%d" % device.read_bps or "")],
+                ["fsdev=fs-" + device.id, "mount_tag=" + device.id], [])
+
+    def _behind_console(self, device):
+        after = []
+        for port in device.ports or [device.id]:
+            after += ["-chardev", "socket,id=chr-%s,fd=%d" % (port, self._port(port)),
+                      "-device", "virtserialport,bus=%s.0,chardev=chr-%s,name=%s"
+                      % (device.id, port, port)]
+        return [], [], after
+
+    @staticmethod
+    def _object(device, kind, prop, more="", *words):
+        return (["-object", "%s,id=obj-%s%s" % (kind, device.id, more)],
+                ["%s=obj-%s" % (prop, device.id), *words], [])
+
+    def _behind_rng(self, device):
+        return self._object(device, "rng-builtin", "rng")
+
+    def _behind_crypto(self, device):
+        return self._object(device, "cryptodev-backend-builtin", "cryptodev")
+
+    def _behind_pmem(self, device):
+        self.images[PMEM_SERIAL] = path = self._image(device)
+        return self._object(device, "memory-backend-file", "memdev",
+                            ",share=on,mem-path=%s,size=%d" % (path, device.size))
+
+    def _behind_mem(self, device):
+        return self._object(device, "memory-backend-ram", "memdev", ",size=256M",
+                            "requested-size=0")
+
+    def _behind_sound(self, device):
+        self.sounds[device.id] = self._path(device, ".wav")
+        return (["-audiodev", "wav,id=audio-%s,path=%s" % (device.id, self.sounds[device.id])],
+                ["audiodev=audio-" + device.id, "streams=1"], [])
+
+    def _behind_fs(self, device):
+        return self._by_socket(device, self._virtiofsd, "tag=" + device.id)
+
+    def _behind_vhost_user_blk(self, device):
+        return self._by_socket(device, self._storage_daemon, "num-queues=1")
+
+    def _by_socket(self, device, start, word):
+        path = self._path(device, ".sock")
+        start(device, path)
+        return (["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)],
+                ["chardev=chr-" + device.id, word], [])
+
+    def _behind_vhost_user_net(self, device):
+        # With MSI-X and without KVM, QEMU (7.2) looks for an irqfd and dies of it.
+        return (["-chardev", "socket,id=chr-%s,path=%s" % (device.id, self._testpmd(device)),
+                 "-netdev", "vhost-user,id=net-%s,chardev=chr-%s" % (device.id, device.id)],
+                ["netdev=net-" + device.id, "romfile=", "mac=" + (device.mac or ECHO_MAC),
+                 "vectors=0"], [])
+
+    # -- processes --
 
     def _storage_daemon(self, device, path):
         """Another process that is the disk."""
         image = self.images.get(device.id) or self._image(device)
         self._daemon(device, path, [
-            "qemu-storage-daemon", "--pidfile", os.path.join(self.dir, device.id + ".pid"),
+            "qemu-storage-daemon", "--pidfile", self._path(device, ".pid"),
             "--blockdev", "driver=file,node-name=disk,filename=" + image,
             "--export", "type=vhost-user-blk,id=exp,node-name=disk,writable=on,"
             "addr.type=unix,addr.path=" + path])
 
     def _virtiofsd(self, device, path):
         """Another process that is the file system."""
-        share = os.path.join(self.dir, device.id + ".share")
-        os.mkdir(share)
-        self.shares[device.id] = share
-        program = virtiofsd()
+        share, program = self._share(device), virtiofsd()
         if program.startswith("/usr/lib/qemu/"):        # QEMU's own, before 8.0
             words = ["-o", "source=" + share, "-o", "sandbox=chroot", "-f"]
         else:
@@ -237,7 +263,7 @@ class Backends:
         has all such NICs of a guest, since it polls and so takes a whole CPU: those that
         wait for it come first."""
         nics = [d for d in self.machine.devices if d.kind == "vhost-user-net"]
-        paths = {d.id: os.path.join(self.dir, d.id + ".sock") for d in nics}
+        paths = {d.id: self._path(d, ".sock") for d in nics}
         if device is nics[0]:
             commands = os.path.join(self.dir, "testpmd.commands")
             with open(commands, "w", encoding="ascii") as out:
@@ -270,3 +296,41 @@ class Backends:
                     raise report.Failure("%s: %s does not start: %s" % (
                         self.name, command[0], said.read().strip()))
             time.sleep(0.05)
+
+    # -- what they have in the end --
+
+    def check_contents(self, name, offset, length, digest):
+        """What is wrong with a disk, a file TAG/PATH of a share, or what a sound card
+        played, by the digest that the guest has of it; or None."""
+        tag, _, path = name.partition("/")
+        if name in self.sounds:
+            return self._check_sound(name, length, digest)
+        if name in self.images:
+            where = self.images[name]
+        elif path and tag in self.shares and ".." not in path:
+            where = os.path.join(self.shares[tag], path)
+        else:
+            return "guest names a disk or file that it was not given: %s" % name
+        try:
+            with open(where, "rb") as contents:
+                contents.seek(offset)
+                found = hashlib.sha256(contents.read(length)).hexdigest()
+        except OSError as error:
+            return "%s: %s" % (name, error.strerror)
+        return None if found == digest else (
+            "%s, %d bytes at %d: the host finds other contents than the guest" % (
+                name, length, offset))
+
+    def _check_sound(self, name, length, digest):
+        """Compare what was not silence of a recording, frames of two samples, with a
+        digest."""
+        try:
+            with wave.open(self.sounds[name]) as recording:
+                frames = recording.readframes(recording.getnframes())
+        except (OSError, EOFError, wave.Error) as error:
+            return "%s: %s" % (name, error)
+        heard = b"".join(frames[i:i + 4] for i in range(0, len(frames), 4) if any(frames[i:i + 4]))
+        if len(heard) == length and hashlib.sha256(heard).hexdigest() == digest:
+            return None
+        return "%s: the host has heard %d bytes that are not what the guest played" % (
+            name, len(heard))

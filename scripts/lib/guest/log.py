@@ -6,59 +6,35 @@ import re
 from dataclasses import dataclass, field
 
 # A line of the kernel's log that matches one of these fails the boot.
-SPLATS = [re.compile(p) for p in (
-    r"\bWARNING: ",
-    r"\bBUG: ",
-    r"kernel BUG at",
-    r"\bOops\b",
-    r"Kernel panic",
-    r"general protection fault",
-    r"Unable to handle|unable to handle",
-    r"\bKASAN: ",
-    r"\bUBSAN: ",
-    r"possible recursive locking",
-    r"possible circular locking|circular locking dependency",
-    r"possible irq lock inversion|inconsistent lock state",
-    r"\bINFO: possible",
-    r"\bINFO: trying to register non-static key",
-    r"suspicious RCU usage",
+SPLATS = re.compile("|".join((
+    r"\bWARNING: ", r"\bBUG: ", r"kernel BUG at", r"\bOops\b", r"Kernel panic", r"Call Trace:",
+    r"general protection fault", r"[Uu]nable to handle", r"\bKASAN: ", r"\bUBSAN: ",
+    r"possible recursive locking", r"possible circular locking|circular locking dependency",
+    r"possible irq lock inversion|inconsistent lock state", r"\bINFO: possible",
+    r"\bINFO: trying to register non-static key", r"suspicious RCU usage",
     r"\bINFO: rcu_|rcu: .*detected .*stall|self-detected stall",
-    r"hung task|blocked for more than \d+ seconds",
-    r"soft lockup|hard LOCKUP",
-    r"sleeping function called from invalid context",
-    r"scheduling while atomic",
-    r"list_(add|del) corruption",
-    r"refcount_t: ",
-    r"page allocation failure",
-    r"swiotlb buffer is full",
-    r"\bDMA-API: ",
-    r"DMAR: \[DMA|DMAR: DRHD: handling fault|DMAR: .*PTE .* for vPFN",
-    r"\bEvent logged \[",
-    r"fault from EP \d+",
-    r"arm-smmu-v3 .*event 0x[0-9a-f]+ received",
+    r"hung task|blocked for more than \d+ seconds", r"soft lockup|hard LOCKUP",
+    r"sleeping function called from invalid context", r"scheduling while atomic",
+    r"list_(add|del) corruption", r"refcount_t: ", r"page allocation failure",
+    r"swiotlb buffer is full", r"\bDMA-API: ",
+    r"DMAR: \[DMA|DMAR: DRHD: handling fault|DMAR: .*PTE .* for vPFN", r"\bEvent logged \[",
+    r"fault from EP \d+", r"arm-smmu-v3 .*event 0x[0-9a-f]+ received",
     r"virtio.*(bad ring|is not a head|id \d+ out of range|out of bounds)",
-    r"virtqueue.*(broken|corrupt)",
-    r"virtio.*queue broken: ",
-    r"I/O error, dev|Buffer I/O error",
-    r"NETDEV WATCHDOG|transmit queue \d+ timed out",
+    r"virtqueue.*(broken|corrupt)", r"virtio.*queue broken: ",
+    r"I/O error, dev|Buffer I/O error", r"NETDEV WATCHDOG|transmit queue \d+ timed out",
     r"unregister_netdevice: waiting",
     r"kobject_add_internal failed|sysfs: cannot create duplicate",
-    r"Call Trace:",
-)]
+)))
 
 # Not splats, though a pattern above matches: what CONFIG_DMA_API_DEBUG says
 # when it starts, on every boot of the debug kernel.
-NOT_SPLATS = [re.compile(p) for p in (
-    r"DMA-API: preallocated \d+ debug entries$",
-    r"DMA-API: debugging enabled by kernel config$",
-)]
+NOT_SPLATS = re.compile(r"DMA-API: (preallocated \d+ debug entries"
+                        r"|debugging enabled by kernel config)$")
 
 
 def is_splat(line):
     """Whether a line of the kernel's log tells of something gone wrong."""
-    if any(p.search(line) for p in NOT_SPLATS):
-        return False
-    return any(p.search(line) for p in SPLATS)
+    return bool(SPLATS.search(line)) and not NOT_SPLATS.search(line)
 
 
 # An allocation that fault_inject made fail, and that warns of it with a stack: a page
@@ -127,84 +103,80 @@ DIRECTIVE = re.compile(r"(?<!\\)#\s*(SKIP|TODO|XFAIL|TIMEOUT|exit=\d+)\b\s*(.*)$
 def _depth(line):
     """Nesting of a line: each "# " or pair of spaces in front is a level, as
     the kselftest runner and as KUnit write it."""
-    depth = 0
-    while True:
-        if line.startswith("# "):
-            line = line[2:]
-        elif line.startswith("  "):
-            line = line[2:]
-        else:
-            return depth, line
-        depth += 1
+    bare = re.sub(r"^(# |  )+", "", line)
+    return (len(line) - len(bare)) // 2, bare
+
+
+class _Level:
+    """Results next to each other, and what was said since the last of them."""
+
+    def __init__(self):
+        self.plan, self.seen, self.detail, self.results = None, 0, [], []
+
+    def missed(self):
+        """How the plan was not fulfilled: tests that did not run must not pass unnoticed."""
+        return [] if self.plan in (None, self.seen) else [
+            "plan of %d tests, %d results" % (self.plan, self.seen)]
+
+
+def _result(line, detail):
+    """The Ktap of a match of RESULT."""
+    name, reason, skip = line.group(3), "", False
+    ok = not line.group(1)
+    directive = DIRECTIVE.search(name)
+    if directive:
+        name = name[:directive.start()].strip()
+        skip = directive.group(1).upper() == "SKIP"
+        reason = directive.group(2).strip() if skip else directive.group(0)[1:].strip()
+        ok = ok or directive.group(1).upper() == "XFAIL"
+    if name.startswith("selftests: "):
+        name = name.rsplit(": ", 1)[-1]
+    return Ktap(name, ok, skip, reason, detail)
 
 
 def parse_ktap(lines):
     """(results, problems) of KTAP lines.
 
-    A result that sums up nested ones is left out unless it fails though none
-    of them did.  A plan that is not fulfilled is a problem: tests that did not
-    run must not pass unnoticed."""
-    results, problems = [], []
-    # A level is [plan, results seen, detail lines, nested results].
-    levels = [[None, 0, [], []]]
+    A result that sums up nested ones is left out unless it fails, or is skipped, though
+    none of them is."""
+    problems, levels = [], [_Level()]
 
-    def close():
-        plan, seen, _, nested = levels.pop()
-        if plan is not None and plan != seen:
-            problems.append("plan of %d tests, %d results" % (plan, seen))
-        return nested
+    def close_to(depth):
+        """End the levels that are deeper; their results."""
+        inner = []
+        while len(levels) - 1 > depth:
+            level = levels.pop()
+            problems.extend(level.missed())
+            inner = level.results + inner
+        return inner
 
     for raw in lines:
         depth, line = _depth(raw.rstrip())
-        plan = PLAN.match(line)
-        result = RESULT.match(line)
-        if line.startswith(("TAP version", "KTAP version")) or plan:
-            while len(levels) - 1 > depth:
-                levels[-2][3].extend(close())
-            while len(levels) - 1 < depth:
-                levels.append([None, 0, [], []])
+        plan, found = PLAN.match(line), RESULT.match(line)
+        if plan or line.startswith(("TAP version", "KTAP version")):
+            inner = close_to(depth)
+            levels[-1].results += inner
+            levels += [_Level() for _ in range(depth + 1 - len(levels))]
+        level = levels[min(depth, len(levels) - 1)]
         if plan:
-            if levels[-1][0] is not None and levels[-1][0] != levels[-1][1]:
-                problems.append("plan of %d tests, %d results"
-                                % (levels[-1][0], levels[-1][1]))
-            levels[-1][0], levels[-1][1] = int(plan.group(1)), 0
+            problems += level.missed()
+            level.plan, level.seen = int(plan.group(1)), 0
             if plan.group(2) is not None:
-                levels[-1][3].append(Ktap("all", True, True, plan.group(2).strip()))
-            continue
-        if not result or depth > len(levels) - 1:
-            levels[-1][2].append(line)
-            continue
-        nested = []
-        while len(levels) - 1 > depth:
-            inner = close()
-            nested.extend(inner)
-        name, reason, skip = result.group(3), "", False
-        directive = DIRECTIVE.search(name)
-        if directive:
-            name = name[:directive.start()].strip()
-            word = directive.group(1)
-            skip = word.upper() == "SKIP"
-            reason = directive.group(2).strip() if skip else directive.group(0)[1:].strip()
-        ok = not result.group(1) or (directive is not None
-                                     and directive.group(1).upper() == "XFAIL")
-        level = levels[-1]
-        level[1] += 1
-        short = name.rsplit(": ", 1)[-1] if name.startswith("selftests: ") else name
-        if nested:
-            for item in nested:
-                item.name = short + ": " + item.name
-            level[3].extend(nested)
-            told = any(not item.ok for item in nested)
-            if (not ok and not told) or (skip and not any(i.skip for i in nested)):
-                level[3].append(Ktap(short, ok, skip, reason, level[2]))
+                level.results.append(Ktap("all", True, True, plan.group(2).strip()))
+        elif not found or depth >= len(levels):
+            levels[-1].detail.append(line)
         else:
-            level[3].append(Ktap(short, ok, skip, reason, level[2]))
-        level[2] = []
-    while len(levels) > 1:
-        levels[-2][3].extend(close())
-    results = levels[0][3]
-    if levels[0][0] is not None and levels[0][0] != levels[0][1]:
-        problems.append("plan of %d tests, %d results" % (levels[0][0], levels[0][1]))
+            inner = close_to(depth)
+            test = _result(found, level.detail)
+            level.seen, level.detail = level.seen + 1, []
+            told = inner and (test.ok or not all(i.ok for i in inner)) and (
+                not test.skip or any(i.skip for i in inner))
+            for item in inner:
+                item.name = test.name + ": " + item.name
+            level.results += inner + ([] if told else [test])
+    inner = close_to(0)
+    results = levels[0].results + inner
+    problems += levels[0].missed()
     for item in results:
         if item.skip and not item.reason and item.detail:
             item.reason = item.detail[-1].lstrip("# ")
@@ -242,15 +214,12 @@ class Row:
 def parse_rows(lines):
     """The Rows that are among some lines."""
     rows = []
-    for line in lines:
-        match = ROW.search(line)
-        if match:
-            values = list(match.groups())
-            values[3] = values[3].split(",")
-            values[7] = None if values[7] == "-" else [
-                Ring(name, *map(int, numbers)) for name, *numbers in
-                (ring.split(":") for ring in values[7].split(","))]
-            rows.append(Row(*values))
+    for match in filter(None, map(ROW.search, lines)):
+        dev, pci, driver, features, group, access, irq, rings, data = match.groups()
+        rows.append(Row(dev, pci, driver, features.split(","), group, access, irq,
+                        None if rings == "-" else [
+                            Ring(name, *map(int, numbers)) for name, *numbers in
+                            (ring.split(":") for ring in rings.split(","))], data))
     return rows
 
 
@@ -259,10 +228,5 @@ HOSTCHECK = re.compile(r"HOSTCHECK (\S+) (\d+) (\d+) ([0-9a-f]{64})\s*$")
 
 def parse_hostchecks(lines):
     """(serial, offset, length, sha256) of each HOSTCHECK line."""
-    checks = []
-    for line in lines:
-        match = HOSTCHECK.search(line)
-        if match:
-            serial, offset, length, digest = match.groups()
-            checks.append((serial, int(offset), int(length), digest))
-    return checks
+    return [(serial, int(offset), int(length), digest) for serial, offset, length, digest in
+            (match.groups() for match in filter(None, map(HOSTCHECK.search, lines)))]

@@ -2,6 +2,7 @@
 """What this QEMU can do, and the machine and devices that a guest gets of it."""
 
 import functools
+import itertools
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ MIB = 1 << 20
 
 # --- what this QEMU and this machine can do -------------------------------
 
+@functools.lru_cache(None)
 def _ask(*args, qemu=QEMU):
     try:
         done = subprocess.run([qemu, *args], capture_output=True, text=True,
@@ -30,7 +32,6 @@ def _ask(*args, qemu=QEMU):
         raise report.Failure("%s does not answer: %s" % (qemu, error)) from None
 
 
-@functools.lru_cache(None)
 def qemu_version():
     """Version of QEMU as a tuple; too old a one is an error."""
     match = re.search(r"version (\d+)\.(\d+)", _ask("--version"))
@@ -50,18 +51,25 @@ def qemu_devices():
 
 
 @functools.lru_cache(None)
-def device_properties(device):
-    return set(re.findall(r"^  ([\w-]+)=", _ask("-device", device + ",help"), re.M))
-
-
-@functools.lru_cache(None)
-def machine_properties():
-    return set(re.findall(r"^  ([\w-]+)=", _ask("-M", "q35,help"), re.M))
+def properties(option, of):
+    """Names of what can be set with an option of QEMU of a device or machine."""
+    return set(re.findall(r"^  ([\w-]+)=", _ask(option, of + ",help"), re.M))
 
 
 @functools.lru_cache(None)
 def trace_events(qemu=QEMU):
     return set(_ask("-trace", "help", qemu=qemu).split())
+
+
+def _kvm():
+    """Whether KVM can be had."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+            able = re.search(r"^flags.*\b(vmx|svm)\b", info.read(), re.M)
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+        return bool(able)
+    except OSError:
+        return False
 
 
 def accelerator(one_thread=False):
@@ -70,19 +78,18 @@ def accelerator(one_thread=False):
     wish = os.environ.get("ACCEL") or "auto"
     if wish not in ("auto", "tcg", "kvm"):
         raise report.Failure("ACCEL=%s: must be tcg, kvm or auto" % wish)
-    if wish != "tcg":
-        usable = True
-        try:
-            with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
-                usable = bool(re.search(r"^flags.*\b(vmx|svm)\b", info.read(), re.M))
-            os.close(os.open("/dev/kvm", os.O_RDWR))
-        except OSError:
-            usable = False
-        if usable:
-            return ["-accel", "kvm"]
-        if wish == "kvm":
-            raise report.Failure("ACCEL=kvm: /dev/kvm does not open or the CPU has no vmx or svm")
+    if wish != "tcg" and _kvm():
+        return ["-accel", "kvm"]
+    if wish == "kvm":
+        raise report.Failure("ACCEL=kvm: /dev/kvm does not open or the CPU has no vmx or svm")
     return ["-accel", "tcg,thread=" + ("single" if one_thread else "multi")]
+
+
+def check_host():
+    """Refuse a QEMU= or ACCEL= with which no guest boots; to be done before anything
+    is built for one."""
+    accelerator()
+    qemu_version()
 
 
 def virtiofsd():
@@ -119,16 +126,24 @@ FOREIGN = {
 # The port of a console of its own that the guest's command writes to there.
 OUT_PORT = "vdma.out"
 
-# Without "-pci", and with "-device" in its place for a device of virtio-mmio.
-NAMES = {
-    "blk": "virtio-blk", "scsi": "virtio-scsi", "net": "virtio-net",
-    "9p": "virtio-9p", "console": "virtio-serial", "rng": "virtio-rng",
-    "keyboard": "virtio-keyboard", "tablet": "virtio-tablet", "mouse": "virtio-mouse",
-    "balloon": "virtio-balloon", "vhost-user-blk": "vhost-user-blk",
-    "vhost-user-net": "virtio-net",
-    "gpu": "virtio-gpu", "crypto": "virtio-crypto", "fs": "vhost-user-fs",
-    "pmem": "virtio-pmem", "mem": "virtio-mem", "vsock": "vhost-vsock",
-    "sound": "virtio-sound",
+# Without "-pci", and with "-device" in its place for a device of virtio-mmio; where it
+# is not virtio-KIND.
+NAMES = {"console": "virtio-serial", "vhost-user-blk": "vhost-user-blk",
+         "vhost-user-net": "virtio-net", "fs": "vhost-user-fs", "vsock": "vhost-vsock"}
+# By mode, what makes a PCI device so.
+MODES = {
+    "modern": ["disable-legacy=on", "disable-modern=off"],
+    "legacy": ["disable-legacy=off", "disable-modern=on"],
+    "transitional": ["disable-legacy=off", "disable-modern=off"],
+}
+# What a label says of a bus.
+BUSES = {"pcie.0": [], "bypass": ["bypassing bus"], "port": ["root port"],
+         "bridge": ["PCI bridge"], "mmio": ["mmio"], "virt-mmio": ["mmio"], "ccw": ["ccw"]}
+# Programs behind devices, and where they come from.
+PROGRAMS = {
+    "vhost-user-blk": ("qemu-storage-daemon", "package qemu-system-common"),
+    "vhost-user-net": ("dpdk-testpmd", "package dpdk-dev"),
+    "fs": ("virtiofsd", "package qemu-system-common or virtiofsd"),
 }
 # Those that were never anything but virtio 1.0: they have no disable-legacy=.
 MODERN_ONLY = ("fs",)
@@ -179,55 +194,45 @@ class Device:
 
     def model(self):
         """QEMU's name of it."""
-        return NAMES[self.kind] + NO_PCI.get(self.bus, "-pci")
+        return NAMES.get(self.kind, "virtio-" + self.kind) + NO_PCI.get(self.bus, "-pci")
 
     def pci(self):
         """Address in the guest, where it is known beforehand."""
-        if self.bus == "mmio":
-            return "virtio-mmio.%d" % self.slot
-        if self.bus == "virt-mmio":
-            return "%x.virtio_mmio" % (VIRT_MMIO_BASE + 512 * self.slot)
-        if self.bus == "ccw":
-            return "0.0.%04x" % self.slot
+        if self.bus in ("mmio", "virt-mmio", "ccw"):
+            return {"mmio": "virtio-mmio.%d" % self.slot,
+                    "virt-mmio": "%x.virtio_mmio" % (VIRT_MMIO_BASE + 512 * self.slot),
+                    "ccw": "0.0.%04x" % self.slot}[self.bus]
         if self.bus == "bridge":
             return "0000:%02x:%02x.0" % (BRIDGE_BUS, self.slot)
-        if self.number:
-            return "0000:%02x:00.0" % self.number
-        if self.bus == "bypass":
-            return "0000:%02x:00.0" % (BYPASS_BUS + 1 + self.slot)
+        bus = self.number or (BYPASS_BUS + 1 + self.slot if self.bus == "bypass" else 0)
+        if bus:
+            return "0000:%02x:00.0" % bus
         return "0000:00:%02x.%d" % (self.slot, self.function)
 
     def label(self):
         words = [self.kind, self.mode]
         words += ["packed"] if self.packed else []
         words += ["ACCESS_PLATFORM"] if self.access else []
-        words += {"pcie.0": [], "bypass": ["bypassing bus"], "port": ["root port"],
-                  "bridge": ["PCI bridge"], "mmio": ["mmio"], "virt-mmio": ["mmio"], "ccw": ["ccw"]}[self.bus]
-        return " ".join(words)
+        return " ".join(words + BUSES[self.bus])
 
     def missing(self):
         """Why this QEMU cannot have it, or None."""
         name = self.model()
         if name not in qemu_devices():
             return "%s has no %s" % (QEMU, name)
-        if self.bus == "bypass" and "bypass_iommu" not in device_properties("pxb-pcie"):
+        if self.bus == "bypass" and "bypass_iommu" not in properties("-device", "pxb-pcie"):
             return "%s has no pxb-pcie with bypass_iommu=" % QEMU
-        if self.packed and "packed" not in device_properties(name):
+        if self.packed and "packed" not in properties("-device", name):
             return "%s of %s has no packed=" % (name, QEMU)
-        if self.kind == "vhost-user-blk" and not shutil.which("qemu-storage-daemon"):
-            return "qemu-storage-daemon is missing (package qemu-system-common)"
-        if self.kind == "vhost-user-net" and not shutil.which("dpdk-testpmd"):
-            return "dpdk-testpmd is missing (package dpdk-dev)"
-        if self.kind == "fs" and not virtiofsd():
-            return "virtiofsd is missing (package qemu-system-common or virtiofsd)"
+        program, package = PROGRAMS.get(self.kind, ("", ""))
+        if program and not (virtiofsd() if self.kind == "fs" else shutil.which(program)):
+            return "%s is missing (%s)" % (program, package)
         return None
 
     def properties(self):
         words = [self.model(), "id=" + self.id]
         if self.bus in ("port", "bypass"):
             words += ["bus=port-" + self.id]
-        elif self.bus == "bridge":
-            words += ["bus=bridge", "addr=0x%x.0" % self.slot]
         elif self.bus in ("mmio", "virt-mmio"):
             words += ["bus=virtio-mmio-bus.%d" % self.slot]
         elif self.bus == "ccw":
@@ -236,15 +241,10 @@ class Device:
         else:
             words += ["bus=" + self.bus, "addr=0x%x.%d" % (self.slot, self.function)]
         if self.bus not in NO_PCI and self.kind not in MODERN_ONLY:
-            words += {
-                "modern": ["disable-legacy=on", "disable-modern=off"],
-                "legacy": ["disable-legacy=off", "disable-modern=on"],
-                "transitional": ["disable-legacy=off", "disable-modern=off"],
-            }[self.mode]
+            words += MODES[self.mode]
         words += ["iommu_platform=on"] if self.access else []
         words += ["packed=on"] if self.packed else []
-        words += [self.options] if self.options else []
-        return words
+        return words + ([self.options] if self.options else [])
 
 
 @dataclass
@@ -283,13 +283,10 @@ class Machine:
             taken = {d.slot for d in self.devices if d.bus == bus and d.slot}
             if bus == "pcie.0":
                 taken |= {0x1c, 0x1d, 0x1e, 0x1f}
-            slot = first
+            free = (slot for slot in itertools.count(first) if slot not in taken)
             for device in self.devices:
                 if device.bus == bus and not device.slot:
-                    while slot in taken:
-                        slot += 1
-                    device.slot = slot
-                    slot += 1
+                    device.slot = next(free)
         names = [d.id for d in self.devices]
         if len(names) != len(set(names)):
             raise report.Failure("two devices of one guest have the same id")
@@ -302,17 +299,14 @@ class Machine:
             return "%s has no %s" % (QEMU, need)
         if self.iommu == "virtio" and qemu_version() < (7, 0):
             return "q35 of %s does not tell the guest of a virtio-iommu (no VIOT)" % QEMU
-        if self.default_bus_bypass and "default-bus-bypass-iommu" not in machine_properties():
+        if self.default_bus_bypass and \
+                "default-bus-bypass-iommu" not in properties("-M", "q35"):
             return "q35 of %s has no default-bus-bypass-iommu" % QEMU
-        if self.board == "q35" and self.iommu.startswith("intel") and self.iommu_options:
-            for word in self.iommu_options.split(","):
-                if word.split("=")[0] not in device_properties("intel-iommu"):
+        if self.board == "q35" and self.iommu.startswith("intel"):
+            for word in filter(None, self.iommu_options.split(",")):
+                if word.split("=")[0] not in properties("-device", "intel-iommu"):
                     return "intel-iommu of %s has no %s" % (QEMU, word)
-        for device in self.devices:
-            reason = device.missing()
-            if reason:
-                return reason
-        return None
+        return next(filter(None, (device.missing() for device in self.devices)), None)
 
     def remaps_interrupts(self):
         """Whether its IOMMU, Intel's or AMD's, remaps interrupts too.  A bus that
@@ -335,16 +329,20 @@ class Machine:
         """The QEMU that has it."""
         return FOREIGN[self.board][0] if self.board in FOREIGN else QEMU
 
+    def _plain(self, machine, accel, memory):
+        """What every guest is given."""
+        return ["-M", machine, *accel, "-cpu", self.cpu, "-smp", str(self.smp), "-m", memory,
+                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
+
     def _foreign_arguments(self):
         machine = FOREIGN[self.board][1]
         bus = "virtio-serial-ccw,devno=fe.0.ff00"
+        more = []
         if self.board == "virt":
             machine += ",iommu=smmuv3" if self.iommu == "smmuv3" else ""
             bus = "virtio-serial-pci,bus=pcie.0,addr=0x1e"
-        return ["-M", machine, "-accel", "tcg,thread=multi", "-cpu", self.cpu,
-                "-smp", str(self.smp), "-m", self.memory, "-nodefaults", "-no-user-config",
-                "-no-reboot", "-display", "none",
-                *(["-global", "virtio-mmio.force-legacy=off"] if self.board == "virt" else []),
+            more = ["-global", "virtio-mmio.force-legacy=off"]
+        return [*self._plain(machine, ["-accel", "tcg,thread=multi"], self.memory), *more,
                 "-device", bus + ",id=out-bus",
                 "-device", "virtserialport,bus=out-bus.0,chardev=out,name=" + OUT_PORT]
 
@@ -360,17 +358,16 @@ class Machine:
             machine = "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,rtc=off"
         if self.default_bus_bypass:
             machine += ",default-bus-bypass-iommu=on"
-        if any(d.kind in OTHER_PROCESS for d in self.devices):
+        kinds, buses = {d.kind for d in self.devices}, {d.bus for d in self.devices}
+        if kinds.intersection(OTHER_PROCESS):
             machine += ",memory-backend=ram"
         memory = self.memory
-        if any(d.kind in MEMORY_DEVICES for d in self.devices):
+        if kinds.intersection(MEMORY_DEVICES):
             memory += ",maxmem=4G"
         memory += "," + self.room if self.room else ""
-        cpu = (["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
-               if self.icount else accelerator(self.one_thread))
-        args = ["-M", machine, *cpu, "-cpu", self.cpu, "-smp", str(self.smp),
-                "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot",
-                "-display", "none"]
+        args = self._plain(machine, ["-accel", "tcg,thread=single", "-icount",
+                                     "shift=0,sleep=off"] if self.icount
+                           else accelerator(self.one_thread), memory)
         if "memory-backend" in machine:
             args += ["-object", "memory-backend-memfd,id=ram,size=%s,share=on" % self.memory]
         if self.board != "q35":
@@ -378,8 +375,8 @@ class Machine:
                 "on" if self.board == "microvm-legacy" else "off")]
         intremap = "on" if self.remaps_interrupts() else "off"
         intel = "intel-iommu,intremap=" + intremap
-        for word in filter(None, self.iommu_options.split(",")):
-            intel += "," + word if word != "intremap=off" else ""
+        intel += "".join("," + word for word in self.iommu_options.split(",")
+                         if word not in ("", "intremap=off"))
         # The IOMMU comes first: a device placed before it would miss it.
         args += {
             "none": [],
@@ -388,10 +385,10 @@ class Machine:
             "amd": ["-device", "amd-iommu,intremap=" + intremap],
             "virtio": ["-device", "virtio-iommu-pci,bus=pcie.0,addr=0x1"],
         }[self.iommu]
-        if any(d.bus == "bypass" for d in self.devices):
+        if "bypass" in buses:
             args += ["-device", "pxb-pcie,id=bypass,bus=pcie.0,addr=0x1c,bus_nr=0x%x,"
                      "bypass_iommu=true" % BYPASS_BUS]
-        if any(d.bus == "bridge" for d in self.devices):
+        if "bridge" in buses:
             args += ["-device", "pcie-root-port,id=port-bridge,bus=pcie.0,addr=0x%x,chassis=90,"
                      "slot=90" % self.bridge, "-device", "pcie-pci-bridge,id=bridge,"
                      "bus=port-bridge"]

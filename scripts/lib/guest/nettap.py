@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: tap.py FD [QUEUES]
+"""usage: nettap.py FD [QUEUES]
 
 Make a tap device in a network namespace of its own, hand its file descriptor
 over the socket FD, and stay until ended, for the namespace goes with the last

@@ -488,9 +488,9 @@ class Machines(unittest.TestCase):
                 with wave.open(path + "/wav", "wb") as recording:
                     recording.setparams((2, 2, 44100, 0, "NONE", ""))
                     recording.writeframes(frames)
-                wrong = guest._check_contents("sound0", 0, 8, of_played)
+                wrong = guest.check_contents("sound0", 0, 8, of_played)
             self.assertEqual(wrong is None, right, frames)
-        self.assertIn("No such file", guest._check_contents("sound0", 0, 8, of_played))
+        self.assertIn("No such file", guest.check_contents("sound0", 0, 8, of_played))
 
     def test_host_finds_other_contents(self):
         guest = vm.Guest("t", "k", "i", Machine("none"))
@@ -500,13 +500,13 @@ class Machines(unittest.TestCase):
             with open(path + "/disk", "wb") as image:
                 image.write(b"abcdef")
             of_bc = "a4c5cd3eb5d0f2a9bd7a1c5a7ae0ae1b"
-            self.assertIn("other contents", guest._check_contents("disk", 1, 2, of_bc * 2))
+            self.assertIn("other contents", guest.check_contents("disk", 1, 2, of_bc * 2))
             of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-            self.assertIsNone(guest._check_contents("disk", 0, 3, of_abc))
-            self.assertIsNone(guest._check_contents("tag/disk", 0, 3, of_abc))
-            self.assertIn("was not given", guest._check_contents("other", 0, 3, of_abc))
-            self.assertIn("was not given", guest._check_contents("tag/../x", 0, 3, of_abc))
-            self.assertIn("No such file", guest._check_contents("tag/none", 0, 3, of_abc))
+            self.assertIsNone(guest.check_contents("disk", 0, 3, of_abc))
+            self.assertIsNone(guest.check_contents("tag/disk", 0, 3, of_abc))
+            self.assertIn("was not given", guest.check_contents("other", 0, 3, of_abc))
+            self.assertIn("was not given", guest.check_contents("tag/../x", 0, 3, of_abc))
+            self.assertIn("No such file", guest.check_contents("tag/none", 0, 3, of_abc))
 
 
 class Tap(unittest.TestCase):

@@ -3,8 +3,6 @@
 what a test expects."""
 
 import concurrent.futures
-import hashlib
-import json
 import os
 import re
 import selectors
@@ -16,15 +14,16 @@ import sys
 import tempfile
 import threading
 import time
-import wave
+from contextlib import contextmanager, suppress
 
 from lib import report
 from lib.guest import log
 from lib.guest.backends import (Backends, disk_contents,       # noqa: F401  # pylint: disable=W0611
                                 tap_missing)
-from lib.guest.machine import (FOREIGN, MIB, QEMU, Device, Machine,   # noqa: F401  # pylint: disable=W0611
-                               qemu_devices, qemu_version, trace_events)
+from lib.guest.machine import (FOREIGN, MIB, QEMU, Device,  # noqa: F401  # pylint: disable=W0611
+                               Machine, check_host, qemu_devices, qemu_version, trace_events)
 from lib.guest.qmp import Qmp
+from lib.guest.requests import Requests
 from lib.guest.result import Result, fatal_signal, lost_by_qemu
 
 # What QEMU is asked to trace on every boot: a DMA that the IOMMU refused.
@@ -38,25 +37,24 @@ ALWAYS = ("panic=-1", "rcupdate.rcu_cpu_stall_timeout=100")
 STOP = threading.Event()
 
 
+def _built(name, script, flavour):
+    path = os.path.join(report.BUILD, name)
+    if not os.path.exists(path):
+        raise report.Failure("%s is missing: scripts/%s %s it" % (path, script % flavour,
+                             "builds" if script.startswith("kernel") else "packs"))
+    return path
+
+
 def kernel_image(flavour):
     """Path of a built kernel: ours or another flavour of kernel.sh."""
-    path = os.path.join(report.BUILD, "bzImage" + ("" if flavour == "ours" else "-" + flavour))
-    if not os.path.exists(path):
-        raise report.Failure("%s is missing: scripts/kernel.sh %s builds it" % (path, flavour))
-    return path
+    return _built("bzImage" + ("" if flavour == "ours" else "-" + flavour), "kernel.sh %s", flavour)
 
 
 def initramfs(flavour="plain"):
-    path = os.path.join(report.BUILD, {
-        "plain": "initramfs.cpio.gz", "modular": "initramfs-modular.cpio.gz",
-        "kcsan": "initramfs-kcsan.cpio.gz", "kmsan": "initramfs-kmsan.cpio",
-        "debug": "initramfs-debug.cpio.gz", "crash": "initramfs-crash.cpio.gz",
-        "arm64": "initramfs-arm64.cpio.gz", "s390x": "initramfs-s390x.cpio.gz",
-        "bench": "initramfs-bench.cpio",
-        "life": "initramfs-life.cpio"}[flavour])
-    if not os.path.exists(path):
-        raise report.Failure("%s is missing: scripts/initramfs.sh %s packs it" % (path, flavour))
-    return path
+    """Path of a packed root file system, a flavour of initramfs.sh."""
+    return _built("initramfs%s.cpio%s" % (
+        "" if flavour == "plain" else "-" + flavour,
+        "" if flavour in ("kmsan", "bench", "life") else ".gz"), "initramfs.sh %s", flavour)
 
 
 def split_command(command):
@@ -67,12 +65,12 @@ def split_command(command):
     return " ".join('"%s"' % w if re.search(r"\s", w) else w for w in command)
 
 
-class Guest(Backends):
+class Guest(Backends, Requests):
     """One boot of one guest that runs one command.  serve: what the guest may
     ask for beyond what every guest may, words with functions of the rest of the
     request that return an answer.  expected: patterns of what the kernel, QEMU and
-    its trace say that would be a problem otherwise.  movable: the sockets outlive the QEMU that has their
-    other ends, so that another can take its place."""
+    its trace say that would be a problem otherwise.  movable: the sockets outlive the
+    QEMU that has their other ends, so that another can take its place."""
 
     movable = False
 
@@ -80,10 +78,8 @@ class Guest(Backends):
                  timeout=120, trace=(), progress=None, expect_exit=0, serve=None,
                  expected=()):
         self.name = name
-        self.kernel = kernel
-        self.initrd = initrd
+        self.kernel, self.initrd, self.append = kernel, initrd, append
         self.machine = machine
-        self.append = append
         self.command = list(command)
         self.timeout = timeout
         self.trace = list(trace)
@@ -97,14 +93,11 @@ class Guest(Backends):
         """What a boot leaves behind, before there was one."""
         self.result = Result(self.name)
         self.have_nothing()
-        self.qmp = None
-        self.qemu = None
+        self.qmp = self.qemu = self.log = self.control = None
         self.args = []
-        self.log = None
-        self.control = None
         self.lines = {}
         self.write_lock = threading.Lock()
-        self.requests = []
+        self.requests = []      # threads
         self.last = ""
 
     def boot(self):
@@ -126,10 +119,22 @@ class Guest(Backends):
         os.makedirs(report.LOGS, exist_ok=True)
         if self.progress:
             self.progress.begin(self.name)
+        try:
+            with self.files(), \
+                    open(result.log, "w", encoding="utf-8", errors="replace") as self.log:
+                self._run()
+        finally:
+            result.seconds = time.monotonic() - started
+            if self.progress:
+                self.progress.end(self.name)
+        return result
+
+    @contextmanager
+    def files(self):
+        """A folder for what stands behind the devices, which ends with it."""
         self.dir = tempfile.mkdtemp(prefix="vdma-")
         try:
-            with open(result.log, "w", encoding="utf-8", errors="replace") as self.log:
-                self._run()
+            yield
         finally:
             for helper in self.helpers:
                 helper.terminate()     # timeout(1) hands it on
@@ -137,10 +142,6 @@ class Guest(Backends):
             for sock in self.sockets:
                 sock.close()
             shutil.rmtree(self.dir, ignore_errors=True)
-            result.seconds = time.monotonic() - started
-            if self.progress:
-                self.progress.end(self.name)
-        return result
 
     # -- what QEMU is started with --
 
@@ -170,9 +171,9 @@ class Guest(Backends):
             result.problems.append(str(error))
             return
         first, number = self._socketpair()
-        args += ["-chardev", "socket,id=log,fd=%d" % number, "-serial", "chardev:log"]
-        second, number = self._socketpair()
-        args += ["-chardev", "socket,id=out,fd=%d" % number]
+        second, out = self._socketpair()
+        args += ["-chardev", "socket,id=log,fd=%d" % number, "-serial", "chardev:log",
+                 "-chardev", "socket,id=out,fd=%d" % out]
         # A microvm has one serial port by itself.
         if self.machine.board == "q35":
             args += ["-serial", "chardev:out"]
@@ -228,10 +229,7 @@ class Guest(Backends):
         """Another QEMU in place of this one, on the same sockets; for a guest that
         is movable."""
         old, self.qemu = self.qemu, None
-        try:
-            self.qmp.command("quit")
-        except report.Failure:
-            pass        # it is gone before it has answered
+        self._quit()
         old.wait(timeout=60)
         self._start(more)
 
@@ -240,19 +238,13 @@ class Guest(Backends):
             for request in self.requests:
                 request.join(timeout=60)
         qemu = self.qemu
-        try:
-            qemu.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                try:
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number:
+                with suppress(ProcessLookupError):
                     os.killpg(qemu.pid, number)
-                except ProcessLookupError:
-                    pass
-                try:
-                    qemu.wait(timeout=5)
-                    break
-                except subprocess.TimeoutExpired:
-                    continue
+            with suppress(subprocess.TimeoutExpired):
+                qemu.wait(timeout=5)
+                break
         for request in self.requests:
             request.join(timeout=5)
 
@@ -300,45 +292,41 @@ class Guest(Backends):
     @staticmethod
     def _echo(sock, data):
         sock.setblocking(True)
-        try:
+        with suppress(OSError):     # QEMU has gone; the guest's own check tells what is lost
             sock.sendall(data)
-        except OSError:
-            pass        # QEMU has gone; the guest's own check reports what is lost
         sock.setblocking(False)
+
+    def _note(self, line):
+        self.last = line
+        self.log.write(line + "\n")
+        self.log.flush()
 
     def _kernel_line(self, line):
         self.result.kernel.append(line)
-        self.last = line
-        self.log.write(line + "\n")
-        self.log.flush()
+        self._note(line)
         match = re.search(r"vtest: HOSTASK (\S+) (.*)$", line)
         if match:
-            self._in_background(self._asked, match.groups())
+            self._in_background(self.asked, match.groups())
 
     def _output_line(self, line):
-        self.last = line
-        self.log.write(line + "\n")
-        self.log.flush()
-        match = re.match(r"vdma: exit (\d+)$", line)
-        if match:
-            self.result.exit_code = int(match.group(1))
+        self._note(line)
+        exited = re.match(r"vdma: exit (\d+)$", line)
+        asked = re.match(r"HOSTREQ (\d+) (.*)$", line)
+        if exited:
+            self.result.exit_code = int(exited.group(1))
             if self.machine.iommu == "virtio" or self.machine.board != "q35":
                 self._in_background(self._quit, ())
-            return
-        match = re.match(r"HOSTREQ (\d+) (.*)$", line)
-        if match:
-            self._in_background(self._request, match.groups())
-            return
-        self.result.output.append(line)
-        if self.progress and line:
-            self.progress.note(self.name, line[:60])
+        elif asked:
+            self._in_background(self.request, asked.groups())
+        else:
+            self.result.output.append(line)
+            if self.progress and line:
+                self.progress.note(self.name, line[:60])
 
     def _in_background(self, work, args):
         thread = threading.Thread(target=work, args=args, daemon=True)
         self.requests.append(thread)
         thread.start()
-
-    # -- what the guest asks for --
 
     def _quit(self):
         """End QEMU in place of the guest's own power-off, which a microvm without
@@ -347,103 +335,8 @@ class Guest(Backends):
         The base resets every virtio device at power-off, the virtio-iommu
         among them; a flush of lazily freed IOVAs that comes after it waits for
         ever with interrupts off.  Nothing of that is virtio_ring's."""
-        try:
+        with suppress(report.Failure):      # it ended by itself, or before it answered
             self.qmp.command("quit")
-        except report.Failure:
-            pass        # it has ended by itself
-
-    def _asked(self, word, rest):
-        """The requests of the kselftests; nobody waits for an answer."""
-        try:
-            if word == "input":
-                for key in rest.split():
-                    self.qmp.command("send-key", keys=[{"type": "qcode", "data": key}])
-                    time.sleep(0.1)
-            elif word == "balloon":
-                size = self.machine.memory_bytes()
-                self.qmp.command("balloon", value=size - int(rest) * MIB)
-            else:
-                raise report.Failure("the host knows no request %r" % word)
-        except (report.Failure, ValueError) as error:
-            self.result.problems.append("HOSTASK %s %s: %s" % (word, rest, error))
-
-    def _request(self, number, text):
-        try:
-            answer = "ok " + self._serve(text)
-        except report.Failure as error:
-            answer = "fail " + str(error)
-        with self.write_lock:
-            try:
-                self.control.setblocking(True)
-                self.control.sendall(("HOSTREPLY %s %s\n" % (number, answer)).encode())
-                self.control.setblocking(False)
-            except OSError:
-                pass    # the guest has gone without waiting for the answer
-
-    def _serve(self, text):
-        word, _, rest = text.partition(" ")
-        if word == "qmp":
-            try:
-                return json.dumps(self.qmp.send(json.loads(rest)))
-            except ValueError:
-                raise report.Failure("not JSON: " + rest) from None
-        if word == "key":
-            for down in (True, False):
-                self.qmp.command("input-send-event", events=[
-                    {"type": "key", "data": {"down": down,
-                                             "key": {"type": "qcode", "data": "a"}}}])
-            return "A pressed and released"
-        if word == "tablet":
-            self.qmp.command("input-send-event", events=[
-                {"type": "abs", "data": {"axis": "x", "value": 1000}},
-                {"type": "abs", "data": {"axis": "y", "value": 2000}}])
-            return "moved"
-        if word == "mouse":
-            self.qmp.command("input-send-event", events=[
-                {"type": "rel", "data": {"axis": "x", "value": 5}}])
-            return "moved"
-        if word == "balloon":
-            return self._balloon()
-        if word == "resident":
-            return str(self._resident() // 1024)
-        if word == "screen":
-            return self._screen(rest)
-        if word in self.serve:
-            return self.serve[word](rest)
-        raise report.Failure("the host knows no request %r" % word)
-
-    def _resident(self):
-        """What QEMU has in the host's memory, in KiB; it is the child of timeout(1)."""
-        timeout = self.qemu.pid
-        try:
-            with open("/proc/%d/task/%d/children" % (timeout, timeout), encoding="ascii") as file:
-                child = file.read().split()[0]
-            with open("/proc/%s/status" % child, encoding="ascii") as file:
-                return int(re.search(r"^VmRSS:\s+(\d+)", file.read(), re.M).group(1))
-        except (OSError, IndexError) as error:
-            raise report.Failure("QEMU's memory cannot be read: %s" % error) from None
-
-    def _screen(self, device):
-        """What a graphics device shows: WIDTHxHEIGHT, and the digest of its pixels."""
-        path = os.path.join(self.dir, "screen.ppm")
-        self.qmp.command("screendump", filename=path, device=device)
-        with open(path, "rb") as dump:
-            kind, size, depth = (dump.readline().strip() for _ in range(3))
-            if (kind, depth) != (b"P6", b"255"):
-                raise report.Failure("screendump is no PPM of 24 bits")
-            return "%s %s" % (size.decode().replace(" ", "x"),
-                              hashlib.sha256(dump.read()).hexdigest())
-
-    def _balloon(self):
-        whole = self.qmp.command("query-balloon")["actual"]
-        for target in (whole - 64 * MIB, whole):
-            self.qmp.command("balloon", value=target)
-            deadline = time.monotonic() + 40
-            while self.qmp.command("query-balloon")["actual"] != target:
-                if time.monotonic() > deadline:
-                    raise report.Failure("balloon did not reach %d MiB" % (target // MIB))
-                time.sleep(0.1)
-        return "64 MiB inflated and deflated"
 
     # -- the verdict --
 
@@ -482,49 +375,9 @@ class Guest(Backends):
         checks = {check[:2]: check for check in
                   log.parse_hostchecks(result.output + result.kernel)}
         result.hostchecks = len(checks)
-        for name, offset, length, digest in checks.values():
-            wrong = self._check_contents(name, offset, length, digest)
-            if wrong:
-                result.problems.append(wrong)
+        result.problems += filter(None, (self.check_contents(*c) for c in checks.values()))
         for problem in result.problems:
             self.log.write("# problem: %s\n" % problem)
-
-    def _check_contents(self, name, offset, length, digest):
-        """Compare a disk, a file TAG/PATH of a 9p share, or what a sound card played,
-        with a digest."""
-        tag, _, path = name.partition("/")
-        if name in self.sounds:
-            return self._check_sound(name, length, digest)
-        if name in self.images:
-            where = self.images[name]
-        elif path and tag in self.shares and ".." not in path:
-            where = os.path.join(self.shares[tag], path)
-        else:
-            return "guest names a disk or file that it was not given: %s" % name
-        try:
-            with open(where, "rb") as contents:
-                contents.seek(offset)
-                found = hashlib.sha256(contents.read(length)).hexdigest()
-        except OSError as error:
-            return "%s: %s" % (name, error.strerror)
-        if found != digest:
-            return "%s, %d bytes at %d: the host finds other contents than the guest" % (
-                name, length, offset)
-        return None
-
-    def _check_sound(self, name, length, digest):
-        """Compare what was not silence of a recording, frames of two samples, with a
-        digest."""
-        try:
-            with wave.open(self.sounds[name]) as recording:
-                frames = recording.readframes(recording.getnframes())
-        except (OSError, EOFError, wave.Error) as error:
-            return "%s: %s" % (name, error)
-        heard = b"".join(frames[i:i + 4] for i in range(0, len(frames), 4) if any(frames[i:i + 4]))
-        if len(heard) != length or hashlib.sha256(heard).hexdigest() != digest:
-            return "%s: the host has heard %d bytes that are not what the guest played" % (
-                name, len(heard))
-        return None
 
 
 def boot_all(guests, jobs=2):
@@ -543,28 +396,21 @@ def boot_all(guests, jobs=2):
 def shell(machine, kernel, initrd, append):
     """An interactive guest on this terminal; returns QEMU's exit status."""
     guest = Guest("shell", kernel, initrd, machine, append)
-    guest.dir = tempfile.mkdtemp(prefix="vdma-")
-    try:
-        qemu_version()
+    with guest.files():
         args = guest.command_line(interactive=True)
         args += ["-chardev", "stdio,id=tty,mux=on,signal=off", "-serial", "chardev:tty",
                  "-mon", "chardev=tty"]
         for sock in guest.echoes:
             threading.Thread(target=_echo_forever, args=(sock,), daemon=True).start()
         report.say("Ctrl-A X ends the guest at once, Ctrl-A C reaches QEMU's monitor.")
-        return subprocess.call(args, pass_fds=[s.fileno() for s in guest.fds])
-    finally:
-        for helper in guest.helpers:
-            helper.terminate()     # timeout(1) hands it on
-            helper.wait()
-        shutil.rmtree(guest.dir, ignore_errors=True)
-        if sys.stdin.isatty():
-            subprocess.call(["stty", "sane"])
+        try:
+            return subprocess.call(args, pass_fds=[s.fileno() for s in guest.fds])
+        finally:
+            if sys.stdin.isatty():
+                subprocess.call(["stty", "sane"])
 
 
 def _echo_forever(sock):
-    while True:
-        data = sock.recv(65536)
-        if not data:
-            return
-        sock.sendall(data)
+    with suppress(OSError):     # closed, as the guest has ended
+        while data := sock.recv(65536):
+            sock.sendall(data)

@@ -15,6 +15,7 @@
 #define BACK		512
 
 bool attack_stock;
+unsigned int attack_what;
 struct served victim[VICTIMS];
 struct run *attack_run;
 
@@ -108,6 +109,26 @@ void attack_finish(struct run *t, unsigned int i)
 		       victim[i].from->writable);
 }
 
+void attack_finish_from(struct run *t, unsigned int i)
+{
+	for (; i < VICTIMS; i++)
+		attack_finish(t, i);
+}
+
+void attack_finish_backwards(struct run *t)
+{
+	unsigned int i;
+
+	for (i = VICTIMS; i--; )
+		attack_finish(t, i);
+}
+
+void attack_break(struct run *t)
+{
+	dev_forge_used(t->q, 16, 0);
+	check(!attack_get(t));
+}
+
 static void came_back(struct run *t, struct drv_req *r)
 {
 	harm_if(!r->queued, "gives a request back twice");
@@ -130,6 +151,17 @@ struct drv_req *attack_get(struct run *t)
 	drv_sync_premapped(&t->drv, r);
 	drv_check_content(&t->drv, r);
 	return r;
+}
+
+unsigned int attack_get_length(struct run *t, struct drv_req *r, unsigned int most)
+{
+	unsigned int len = 0;
+
+	check(virtqueue_get_buf(t->q->vq, &len) == r);
+	kernel_set_barrier_hook(NULL, NULL);
+	harm_if(len > most, "gives the driver a length beyond the buffer");
+	drv_take_back(&t->drv, r);
+	return len;
 }
 
 unsigned int attack_reap(struct run *t)
@@ -162,6 +194,12 @@ void attack_recycle(struct virtqueue *vq, void *buf)
 	check(attack_run->q->vq == vq);
 	came_back(attack_run, buf);
 	attack_run->drv.head = attack_run->drv.tail;
+}
+
+int attack_reset_or_resize(struct run *t, bool resize)
+{
+	return resize ? virtqueue_resize(t->q->vq, 32, attack_recycle, NULL) :
+			virtqueue_reset(t->q->vq, attack_recycle, NULL);
 }
 
 void attack_check_unmapped(struct run *t)
@@ -284,6 +322,7 @@ static void run(bool stock, const struct attack *a, bool packed, unsigned int fr
 
 	attack_stock = stock;
 	attack = a;
+	attack_what = a->what;
 	attack_run = &t;
 	out = fd;
 	for (at = from; test_variant(a->axes, packed, at / steps, &t); at++) {

@@ -27,10 +27,14 @@ struct attack {
 	enum attack_end end;
 	unsigned int axes;
 	unsigned int steps;	/* 0 is 1 */
+	unsigned int what;	/* attack_what, where attacks share fn */
 };
 
 /* Whether the ring is the base's. */
 extern bool attack_stock;
+
+/* What the attack's row says. */
+extern unsigned int attack_what;
 
 /* This was no attack: the ring lacks what it is about, or @why else; NULL: no matter. */
 void attack_void(const char *why) __noreturn;
@@ -54,11 +58,24 @@ void attack_queue(struct run *t);	/* a queue, and both */
 /* The device completes victim @i, with all that it may write. */
 void attack_finish(struct run *t, unsigned int i);
 
+/* The same of @i and those after it, and of all in the opposite order. */
+void attack_finish_from(struct run *t, unsigned int i);
+void attack_finish_backwards(struct run *t);
+
+/* The device breaks the queue. */
+void attack_break(struct run *t);
+
 /*
  * virtqueue_get_buf(), checked for what no device may achieve.  The request stays
  * allocated until attack_settle().
  */
 struct drv_req *attack_get(struct run *t);
+
+/*
+ * The driver gets back @r, and frees it; the length that it is given, which must be
+ * @most at most.
+ */
+unsigned int attack_get_length(struct run *t, struct drv_req *r, unsigned int most);
 
 /* Take back everything used, with the lengths as reported; how much there was. */
 unsigned int attack_reap(struct run *t);
@@ -75,6 +92,9 @@ void attack_check_unmapped(struct run *t);
 /* For virtqueue_reset() and virtqueue_resize(). */
 void attack_recycle(struct virtqueue *vq, void *buf);
 extern struct run *attack_run;
+
+/* One of these two, and what it returns. */
+int attack_reset_or_resize(struct run *t, bool resize);
 
 /*
  * What came of it: reap, look at the queue and the messages, detach what is left,

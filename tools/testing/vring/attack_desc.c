@@ -13,12 +13,9 @@
 /* Each way in which requests come back to the driver. */
 static void end_somehow(struct run *t, unsigned int step)
 {
-	unsigned int i;
-
 	switch (step) {
 	case 0:
-		for (i = VICTIMS; i--; )
-			attack_finish(t, i);
+		attack_finish_backwards(t);
 		attack_settle_works(t);
 		break;
 	case 1:
@@ -26,8 +23,7 @@ static void end_somehow(struct run *t, unsigned int step)
 		attack_settle(t);
 		break;
 	default:
-		check_eq(step == 2 ? virtqueue_reset(t->q->vq, attack_recycle, NULL) :
-			 virtqueue_resize(t->q->vq, 32, attack_recycle, NULL), 0);
+		check_eq(attack_reset_or_resize(t, step == 3), 0);
 		harm_if(t->drv.queued, "loses a request");
 		attack_settle_works(t);
 	}
@@ -38,6 +34,8 @@ static void end_somehow(struct run *t, unsigned int step)
 /* ---- one field of each descriptor ---- */
 
 enum field { ADDR, OTHER_ADDR, LEN, DIRECTION, NEXT_SET, NEXT_CLEAR, NEXT, INDIRECT };
+
+#define TABLES	0x100
 
 /* DMA addresses of a victim's descriptors in the ring, from @d on; how many. */
 static unsigned int find_descs(struct run *t, unsigned int nth, u64 *d)
@@ -108,15 +106,18 @@ static void rewrite_field(struct run *t, u8 *d, enum field field, u64 other)
 	}
 }
 
-static void rewrite_descs(struct run *t, bool tables, enum field field, unsigned int step)
+/* attack_what: the field, and TABLES if that of the entries of tables. */
+static void rewrite(struct run *t, unsigned int step)
 {
+	enum field field = attack_what & ~TABLES;
 	unsigned int n = 0, i;
 	u64 d[DESCS];
 	u8 *p;
 
 	attack_queue(t);
 	for (i = 0; i < VICTIMS; i++)
-		n += tables ? find_entries(t, i, d + n) : find_descs(t, i, d + n);
+		n += attack_what & TABLES ? find_entries(t, i, d + n) :
+					    find_descs(t, i, d + n);
 	if (!n)
 		fail("nothing to rewrite");
 	for (i = 0; i < n; i++) {
@@ -127,29 +128,6 @@ static void rewrite_descs(struct run *t, bool tables, enum field field, unsigned
 	}
 	end_somehow(t, step);
 }
-
-#define REWRITE(name, tables, field)						\
-static void name(struct run *t, unsigned int step)				\
-{										\
-	rewrite_descs(t, tables, field, step);					\
-}
-
-REWRITE(ring_addr, false, ADDR)
-REWRITE(ring_other_addr, false, OTHER_ADDR)
-REWRITE(ring_len, false, LEN)
-REWRITE(ring_direction, false, DIRECTION)
-REWRITE(ring_next_set, false, NEXT_SET)
-REWRITE(ring_next_clear, false, NEXT_CLEAR)
-REWRITE(ring_next, false, NEXT)
-REWRITE(ring_indirect, false, INDIRECT)
-REWRITE(table_addr, true, ADDR)
-REWRITE(table_other_addr, true, OTHER_ADDR)
-REWRITE(table_len, true, LEN)
-REWRITE(table_direction, true, DIRECTION)
-REWRITE(table_next_set, true, NEXT_SET)
-REWRITE(table_next_clear, true, NEXT_CLEAR)
-REWRITE(table_next, true, NEXT)
-REWRITE(table_indirect, true, INDIRECT)
 
 /* A chain that never ends, through the whole ring. */
 static void endless_chain(struct run *t, unsigned int step)
@@ -206,7 +184,7 @@ static void scribble_all(struct run *t, u32 *seed, unsigned int how)
 
 static void scribble_and_complete(struct run *t, unsigned int step)
 {
-	unsigned int i, lap;
+	unsigned int lap;
 	u32 seed = 1;
 
 	test_queue(t);
@@ -214,8 +192,7 @@ static void scribble_and_complete(struct run *t, unsigned int step)
 		attack_submit(t);
 		attack_take(t);
 		scribble_all(t, &seed, step);
-		for (i = VICTIMS; i--; )
-			attack_finish(t, i);
+		attack_finish_backwards(t);
 		harm_if(attack_reap(t) != VICTIMS, "does not give back what the device used");
 		attack_check_unmapped(t);
 		harm_if(t->q->vq->num_free != t->num, "loses count of its descriptors");
@@ -250,24 +227,25 @@ static void avail_ring(struct run *t, unsigned int step)
 #define TABLE	(AXIS_ACCESS | AXIS_PREMAPPED)
 
 const struct attack desc_attacks[] = {
-	{ "descriptors rewritten: address", ring_addr, HARMLESS, RING, ENDS },
-	{ "descriptors rewritten: another's address", ring_other_addr, HARMLESS, RING, ENDS },
-	{ "descriptors rewritten: length", ring_len, HARMLESS, RING, ENDS },
-	{ "descriptors rewritten: direction", ring_direction, HARMLESS, RING, ENDS },
-	{ "descriptors rewritten: NEXT set", ring_next_set, HARMLESS, RING, ENDS },
-	{ "descriptors rewritten: NEXT cleared", ring_next_clear, HARMLESS, RING, ENDS },
-	{ "descriptors rewritten: next, or id", ring_next, HARMLESS, RING, ENDS },
-	{ "descriptors rewritten: INDIRECT", ring_indirect, HARMLESS, RING, ENDS },
+	{ "descriptors rewritten: address", rewrite, HARMLESS, RING, ENDS, ADDR },
+	{ "descriptors rewritten: another's address", rewrite, HARMLESS, RING, ENDS, OTHER_ADDR },
+	{ "descriptors rewritten: length", rewrite, HARMLESS, RING, ENDS, LEN },
+	{ "descriptors rewritten: direction", rewrite, HARMLESS, RING, ENDS, DIRECTION },
+	{ "descriptors rewritten: NEXT set", rewrite, HARMLESS, RING, ENDS, NEXT_SET },
+	{ "descriptors rewritten: NEXT cleared", rewrite, HARMLESS, RING, ENDS, NEXT_CLEAR },
+	{ "descriptors rewritten: next, or id", rewrite, HARMLESS, RING, ENDS, NEXT },
+	{ "descriptors rewritten: INDIRECT", rewrite, HARMLESS, RING, ENDS, INDIRECT },
 	{ "descriptors rewritten: an endless chain", endless_chain, HARMLESS, ONLY_SPLIT | RING,
 	  ENDS },
-	{ "tables rewritten: address", table_addr, HARMLESS, TABLE, ENDS },
-	{ "tables rewritten: another's address", table_other_addr, HARMLESS, TABLE, ENDS },
-	{ "tables rewritten: length", table_len, HARMLESS, TABLE, ENDS },
-	{ "tables rewritten: direction", table_direction, HARMLESS, TABLE, ENDS },
-	{ "tables rewritten: NEXT set", table_next_set, HARMLESS, TABLE, ENDS },
-	{ "tables rewritten: NEXT cleared", table_next_clear, HARMLESS, TABLE, ENDS },
-	{ "tables rewritten: next, or id", table_next, HARMLESS, TABLE, ENDS },
-	{ "tables rewritten: INDIRECT", table_indirect, HARMLESS, TABLE, ENDS },
+	{ "tables rewritten: address", rewrite, HARMLESS, TABLE, ENDS, TABLES | ADDR },
+	{ "tables rewritten: another's address", rewrite, HARMLESS, TABLE, ENDS,
+	  TABLES | OTHER_ADDR },
+	{ "tables rewritten: length", rewrite, HARMLESS, TABLE, ENDS, TABLES | LEN },
+	{ "tables rewritten: direction", rewrite, HARMLESS, TABLE, ENDS, TABLES | DIRECTION },
+	{ "tables rewritten: NEXT set", rewrite, HARMLESS, TABLE, ENDS, TABLES | NEXT_SET },
+	{ "tables rewritten: NEXT cleared", rewrite, HARMLESS, TABLE, ENDS, TABLES | NEXT_CLEAR },
+	{ "tables rewritten: next, or id", rewrite, HARMLESS, TABLE, ENDS, TABLES | NEXT },
+	{ "tables rewritten: INDIRECT", rewrite, HARMLESS, TABLE, ENDS, TABLES | INDIRECT },
 	{ "all the driver wrote overwritten", scribble_and_complete, HARMLESS, ATTACK_ALL, 3 },
 	{ "the whole ring overwritten, then detached", scribble_and_detach, EITHER, ATTACK_ALL,
 	  5 },

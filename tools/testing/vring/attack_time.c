@@ -105,7 +105,6 @@ static void change_length(void *arg)
 static void length_changes(struct run *t, unsigned int step)
 {
 	static struct served s;
-	unsigned int len = 0;
 	struct drv_req *r;
 
 	test_queue(t);
@@ -113,10 +112,7 @@ static void length_changes(struct run *t, unsigned int step)
 	check(drv_dev_take(&t->drv, &s));
 	drv_dev_finish(&t->drv, &s, 8, 8);
 	kernel_set_barrier_hook(change_length, t);
-	check(virtqueue_get_buf(t->q->vq, &len) == r);
-	kernel_set_barrier_hook(NULL, NULL);
-	harm_if(len > 8, "gives the driver a length beyond the buffer");
-	drv_take_back(&t->drv, r);
+	attack_get_length(t, r, 8);
 	attack_settle_works(t);
 }
 
@@ -155,35 +151,28 @@ static unsigned int storm(struct run *t, unsigned int often)
 
 static void storm_of_nothing(struct run *t, unsigned int step)
 {
-	unsigned int i;
-
 	attack_queue(t);
 	harm_if(storm(t, STORM) || t->q->callbacks, "calls the driver for nothing");
-	for (i = 0; i < VICTIMS; i++)
-		attack_finish(t, i);
+	attack_finish_from(t, 0);
 	attack_settle_works(t);
 }
 
 static void storm_of_one(struct run *t, unsigned int step)
 {
-	unsigned int i;
-
 	attack_queue(t);
 	attack_finish(t, 0);
 	check_eq(storm(t, STORM), STORM);
 	check_eq(t->q->callbacks, STORM);
 	harm_if(attack_reap(t) != 1, "loses a request");
 	harm_if(storm(t, STORM) || t->q->callbacks != STORM, "calls the driver for nothing");
-	for (i = 1; i < VICTIMS; i++)
-		attack_finish(t, i);
+	attack_finish_from(t, 1);
 	attack_settle_works(t);
 }
 
 static void storm_when_broken(struct run *t, unsigned int step)
 {
 	attack_queue(t);
-	dev_forge_used(t->q, 16, 0);
-	check(!attack_get(t));
+	attack_break(t);
 	storm(t, STORM);
 	harm_if(t->q->callbacks, "a broken queue calls the driver");
 	attack_settle(t);
@@ -199,7 +188,7 @@ static void interrupt_now(void *arg)
 /* In the middle of adding, kicking, reaping and enabling. */
 static void interrupts_anywhere(struct run *t, unsigned int step)
 {
-	unsigned int lap, i;
+	unsigned int lap;
 
 	test_queue(t);
 	kernel_set_barrier_hook(interrupt_now, t);
@@ -208,8 +197,7 @@ static void interrupts_anywhere(struct run *t, unsigned int step)
 		attack_submit(t);
 		virtqueue_kick(t->q->vq);
 		attack_take(t);
-		for (i = 0; i < VICTIMS; i++)
-			attack_finish(t, i);
+		attack_finish_from(t, 0);
 		virtqueue_enable_cb_delayed(t->q->vq);
 		check_eq(attack_reap(t), VICTIMS);
 		virtqueue_enable_cb(t->q->vq);
@@ -230,18 +218,12 @@ static void scribble_in_reset(struct dev_queue *q)
 	vring_interrupt(0, q->vq);
 }
 
-static int reset_or_resize(struct run *t, unsigned int step)
-{
-	return step ? virtqueue_resize(t->q->vq, 32, attack_recycle, NULL) :
-		      virtqueue_reset(t->q->vq, attack_recycle, NULL);
-}
-
 static void reset_in_flight(struct run *t, unsigned int step)
 {
 	attack_queue(t);
 	attack_finish(t, 0);
 	t->q->in_reset = scribble_in_reset;
-	check_eq(reset_or_resize(t, step), 0);
+	check_eq(attack_reset_or_resize(t, step), 0);
 	harm_if(t->drv.queued, "loses a request");
 	attack_settle_works(t);
 }
@@ -256,7 +238,7 @@ static void interrupted_reset(struct run *t, unsigned int step)
 	attack_queue(t);
 	attack_finish(t, 0);
 	t->q->in_reset = interrupt_in_reset;
-	check_eq(reset_or_resize(t, step), 0);
+	check_eq(attack_reset_or_resize(t, step), 0);
 	harm_if(t->q->callbacks, "calls the driver in the middle of a reset");
 	attack_settle_works(t);
 }
@@ -267,7 +249,7 @@ static void reset_refused(struct run *t, unsigned int step)
 	attack_queue(t);
 	t->q->in_reset = scribble_in_reset;
 	t->q->reset_fails = true;
-	check_eq(reset_or_resize(t, step), -EIO);
+	check_eq(attack_reset_or_resize(t, step), -EIO);
 	attack_settle(t);
 }
 
@@ -276,7 +258,7 @@ static void used_from_before_reset(struct run *t, unsigned int step)
 	unsigned int i;
 
 	attack_queue(t);
-	check_eq(reset_or_resize(t, step), 0);
+	check_eq(attack_reset_or_resize(t, step), 0);
 	for (i = 0; i < VICTIMS; i++)
 		dev_forge_used(t->q, victim[i].req.id, 8);
 	attack_settle(t);
@@ -285,9 +267,8 @@ static void used_from_before_reset(struct run *t, unsigned int step)
 static void reset_when_broken(struct run *t, unsigned int step)
 {
 	attack_queue(t);
-	dev_forge_used(t->q, 16, 0);
-	check(!attack_get(t));
-	check_eq(reset_or_resize(t, step), 0);
+	attack_break(t);
+	check_eq(attack_reset_or_resize(t, step), 0);
 	harm_if(t->drv.queued, "loses a request");
 	attack_settle(t);
 }
@@ -309,8 +290,7 @@ static void write_after_completion(struct run *t, unsigned int step)
 	if (!test_translated(t) && t->access != BOUNCED && t->access != PHYSICAL_BOUNCED)
 		attack_void(NULL);
 	attack_queue(t);
-	for (i = 0; i < VICTIMS; i++)
-		attack_finish(t, i);
+	attack_finish_from(t, 0);
 	harm_if(attack_reap(t) != VICTIMS, "loses a request");
 	for (i = 0; i < VICTIMS; i++)
 		for (k = 0; k < victim[i].req.nseg; k++) {

@@ -22,9 +22,9 @@
 
 #include "../kselftest_harness.h"
 #include "vtest.h"
+#include "vtest_hostile.h"
 #include "vtest_load.h"
 #include "vtest_vdpa.h"
-#include "vtest_vduse.h"
 
 #define SIZE		(2 * VT_MIB)
 #define NAME		"vtblk"
@@ -42,6 +42,8 @@ static struct virtio_blk_config config = {
 
 static struct vd_dev dev = {
 	.name = NAME,
+	.driver = "virtio_blk",
+	.queue_name = { "req.0" },
 	.type = VIRTIO_ID_BLOCK,
 	.queues = 1,
 	.config = &config,
@@ -98,31 +100,6 @@ static void serve(struct vd_dev *unused)
 		vd_complain("an interrupt");
 }
 
-/* From now on the device looks at nothing, and back. */
-static void hold(void)
-{
-	pthread_mutex_lock(&dev.lock);
-	dev.serve = NULL;
-	pthread_mutex_unlock(&dev.lock);
-}
-
-static void go_on(void)
-{
-	pthread_mutex_lock(&dev.lock);
-	dev.serve = serve;
-	serve(&dev);
-	pthread_mutex_unlock(&dev.lock);
-}
-
-static bool pop_soon(struct vd_chain *chain)
-{
-	for (double limit = vt_now() + 20; vt_now() < limit; usleep(1000))
-		if (vd_pop(&dev, queue, chain))
-			return true;
-	vt_fail("nothing was made available");
-	return false;
-}
-
 /* --- the user of the disk --- */
 
 struct io {
@@ -174,13 +151,7 @@ static int load(const char *path, unsigned int rounds)
 /* Requests are right, and the log has nothing to say about the queue. */
 static int is_harmless(int log, const char *path)
 {
-	char line[256];
-
-	if (load(path, 8))
-		return -1;
-	if (vt_log_find(log, dev.virtio, "queue broken", line, sizeof(line)))
-		return vt_fail("the log says%s", line);
-	return 0;
+	return load(path, 8) ?: vd_none_broken(&dev, log);
 }
 
 /*
@@ -189,38 +160,15 @@ static int is_harmless(int log, const char *path)
  */
 static int breaks(int log, int fd, void *buf, const char *words)
 {
-	char prefix[96], line[256];
-	int found = 0;
-
-	snprintf(prefix, sizeof(prefix), "virtio_blk %s: req.0: queue broken: ",
-		 dev.virtio);
-	if (vd_interrupt(&dev, queue))
+	if (vd_breaks(&dev, 0, log, words))
 		return -1;
-	for (double limit = vt_now() + 20; vt_now() < limit && !found; ) {
-		usleep(20000);
-		found = vt_log_find(log, prefix, "", line, sizeof(line));
-	}
-	if (found != 1)
-		return vt_fail("%d messages", found);
-	if (!strstr(line, words))
-		return vt_fail("the log says%s, not %s", line, words);
 	if (pread(fd, buf, 4096, 0) != -1 || errno != EIO)
 		return vt_fail("a read of a broken queue: %s", strerror(errno));
 	if (vd_interrupt(&dev, queue))
 		return -1;
 	usleep(50000);
-	if (vt_log_find(log, prefix, "", line, sizeof(line)))
-		return vt_fail("the log says once more%s", line);
-	return 0;
+	return vd_no_more(&dev, 0, log);
 }
-
-#define CHECK(step)							\
-	do {								\
-		vt_error[0] = '\0';					\
-		ASSERT_EQ(0, step) {					\
-			TH_LOG("%s", vt_error);				\
-		}							\
-	} while (0)
 
 FIXTURE(blk)
 {
@@ -295,21 +243,16 @@ FIXTURE_SETUP(blk)
 
 FIXTURE_TEARDOWN(blk)
 {
-	double left;
-
 	if (!self->created)
 		return;
 	twist = NULL;
-	go_on();
+	vd_go_on(&dev, serve);
 	close(self->fd);
 	EXPECT_EQ(0, vd_destroy(&dev)) {
 		TH_LOG("%s", vt_error);
 	}
 	EXPECT_EQ(-1, access("/sys/bus/vdpa/devices/" NAME, F_OK));
-	/* More than ten messages in five seconds, and the kernel drops some. */
-	left = self->started + 0.6 - vt_now();
-	if (left > 0)
-		usleep(left * 1e6);
+	vd_pace(self->started, 1);
 }
 
 TEST_F_TIMEOUT(blk, requests_of_512_bytes_to_256_kib_keep_their_data, VT_TIMEOUT)
@@ -350,11 +293,11 @@ TEST_F_TIMEOUT(blk, the_device_is_shown_what_was_asked_and_no_more, VT_TIMEOUT)
 		};
 		size_t shown = 0;
 
-		hold();
+		vd_hold(&dev);
 		memset(dev.bounce, MARK, dev.bounce_size);
 		vt_fill(self->buf, io.len, i, 0);
 		ASSERT_EQ(0, io_start(&io));
-		ASSERT_TRUE(pop_soon(&chain));
+		ASSERT_EQ(0, vd_pop_soon(&dev, queue, &chain));
 		EXPECT_EQ(sizeof(header),
 			  vd_read(&dev, &chain, 0, &header, sizeof(header)));
 		EXPECT_EQ((__u32)VIRTIO_BLK_T_OUT, header.type);
@@ -374,7 +317,7 @@ TEST_F_TIMEOUT(blk, the_device_is_shown_what_was_asked_and_no_more, VT_TIMEOUT)
 		EXPECT_GT(shown, io.len * 9 / 10);
 		vd_push(queue, &chain, do_request(&chain));
 		ASSERT_EQ(0, vd_interrupt(&dev, queue));
-		go_on();
+		vd_go_on(&dev, serve);
 		pthread_join(io.thread, NULL);
 		EXPECT_EQ((ssize_t)io.len, io.ret);
 		EXPECT_EQ(0, vt_check(store + io.pos, io.len, i, 0));
@@ -394,17 +337,17 @@ TEST_F_TIMEOUT(blk, a_read_cut_short_shows_nothing_of_others, VT_TIMEOUT)
 
 	vt_fill(store, half, 5, 0);
 	for (int pass = 0; pass < 2; pass++) {
-		hold();
+		vd_hold(&dev);
 		memset(dev.bounce, MARK, dev.bounce_size);
 		memset(self->buf, UNTOUCHED, io.len);
 		ASSERT_EQ(0, io_start(&io));
-		ASSERT_TRUE(pop_soon(&chain));
+		ASSERT_EQ(0, vd_pop_soon(&dev, queue, &chain));
 		vd_write(&dev, &chain, 0, store, half);
 		vd_write(&dev, &chain, io.len, &ok, 1);
 		/* First it admits it, then it claims to have written all. */
 		vd_push(queue, &chain, pass ? io.len + 1 : half);
 		ASSERT_EQ(0, vd_interrupt(&dev, queue));
-		go_on();
+		vd_go_on(&dev, serve);
 		pthread_join(io.thread, NULL);
 		EXPECT_EQ((ssize_t)io.len, io.ret);
 		EXPECT_EQ(0, vt_check(self->buf, half, 5, 0));
@@ -458,29 +401,18 @@ TEST_F_TIMEOUT(blk, event_fields_and_flags_at_random_are_harmless, VT_TIMEOUT)
 	CHECK(is_harmless(self->log, self->path));
 }
 
-static void *storm_thread(void *arg)
-{
-	static unsigned long count;
-
-	for (count = 0; !__atomic_load_n((bool *)arg, __ATOMIC_ACQUIRE); count++)
-		vd_interrupt(&dev, queue);
-	return &count;
-}
-
 TEST_F_TIMEOUT(blk, a_storm_of_interrupts_is_harmless, VT_TIMEOUT)
 {
-	bool stop = false;
-	unsigned long *count;
-	pthread_t storm;
+	struct vd_storm storm;
+	unsigned long count;
 
-	ASSERT_EQ(0, pthread_create(&storm, NULL, storm_thread, &stop));
+	CHECK(vd_storm_begin(&storm, &dev));
 	EXPECT_EQ(0, load(self->path, 8)) {
 		TH_LOG("%s", vt_error);
 	}
-	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
-	pthread_join(storm, (void **)&count);
-	TH_LOG("%lu interrupts", *count);
-	EXPECT_GT(*count, 100UL);
+	count = vd_storm_end(&storm);
+	TH_LOG("%lu interrupts", count);
+	EXPECT_GT(count, 100UL);
 	CHECK(is_harmless(self->log, self->path));
 }
 
@@ -490,7 +422,7 @@ TEST_F_TIMEOUT(blk, writes_after_completion_are_harmless, VT_TIMEOUT)
 
 	for (unsigned int i = 0; i < vt_scale(8); i++) {
 		CHECK(vt_write_and_read(self->fd, self->buf, LOAD_MAX, 0, i));
-		hold();
+		vd_hold(&dev);
 		vd_scribble(dev.bounce, LOAD_MAX, &seed);
 		for (__u16 slot = 0; slot < queue->num; slot++)
 			vd_spoil_desc(queue, slot, &seed);
@@ -498,7 +430,7 @@ TEST_F_TIMEOUT(blk, writes_after_completion_are_harmless, VT_TIMEOUT)
 			vd_scribble(used->ring, queue->num *
 				    sizeof(used->ring[0]), &seed);
 		ASSERT_EQ(0, vd_interrupt(&dev, queue));
-		go_on();
+		vd_go_on(&dev, serve);
 		CHECK(vt_check(self->buf, LOAD_MAX, i, 0));
 	}
 	CHECK(is_harmless(self->log, self->path));
@@ -573,7 +505,7 @@ TEST_F_TIMEOUT(blk, removal_waits_for_a_device_that_does_not_answer, VT_TIMEOUT)
 	void *failed;
 
 	vt_fill(store, io.len, 7, 0);
-	hold();
+	vd_hold(&dev);
 	ASSERT_EQ(0, io_start(&io));
 	usleep(500000);
 	ASSERT_EQ(0, pthread_create(&detach, NULL, detach_thread,
@@ -581,7 +513,7 @@ TEST_F_TIMEOUT(blk, removal_waits_for_a_device_that_does_not_answer, VT_TIMEOUT)
 	sleep(1);
 	EXPECT_FALSE(__atomic_load_n(&io.done, __ATOMIC_ACQUIRE));
 	EXPECT_FALSE(__atomic_load_n(&detached, __ATOMIC_ACQUIRE));
-	go_on();
+	vd_go_on(&dev, serve);
 	pthread_join(io.thread, NULL);
 	pthread_join(detach, &failed);
 	EXPECT_EQ(NULL, failed) {
@@ -597,7 +529,7 @@ TEST_F_TIMEOUT(blk, removal_waits_for_a_device_that_does_not_answer, VT_TIMEOUT)
 
 TEST_F_TIMEOUT(blk, a_used_entry_for_no_request_breaks_the_queue, VT_TIMEOUT)
 {
-	hold();
+	vd_hold(&dev);
 	vd_push_raw(queue, 0, 1, 1);
 	CHECK(breaks(self->log, self->fd, self->buf, queue->packed ?
 		     "used id 0 is not in flight" :
@@ -608,7 +540,7 @@ TEST_F_TIMEOUT(blk, an_id_out_of_range_breaks_the_queue, VT_TIMEOUT)
 {
 	char words[64] = "1 used entries for 0 requests";
 
-	hold();
+	vd_hold(&dev);
 	vd_push_raw(queue, queue->num, 1, 1);
 	if (queue->packed)
 		snprintf(words, sizeof(words), "used id %u out of range",
@@ -619,14 +551,14 @@ TEST_F_TIMEOUT(blk, an_id_out_of_range_breaks_the_queue, VT_TIMEOUT)
 /* An index cannot go back; a descriptor of the lap before is not used yet. */
 TEST_F_TIMEOUT(blk, a_used_index_or_wrap_counter_of_the_past, VT_TIMEOUT)
 {
-	hold();
+	vd_hold(&dev);
 	if (queue->packed) {
 		__u16 was = vd_flip_wrap(queue);
 
 		ASSERT_EQ(0, vd_interrupt(&dev, queue));
 		usleep(50000);
 		vd_set_flags(queue, was);
-		go_on();
+		vd_go_on(&dev, serve);
 		CHECK(is_harmless(self->log, self->path));
 	} else {
 		queue->used -= 2;
@@ -639,7 +571,7 @@ TEST_F_TIMEOUT(blk, a_used_index_or_wrap_counter_of_the_past, VT_TIMEOUT)
 /* A reason to skip is the same for all tests. */
 int main(int argc, char **argv)
 {
-	if (vd_missing("virtio_blk"))
+	if (vd_missing(&dev))
 		ksft_exit_skip("%s\n", vt_error);
 	return test_harness_run(argc, argv);
 }

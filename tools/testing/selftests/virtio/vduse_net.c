@@ -32,7 +32,7 @@
 
 #include "../kselftest_harness.h"
 #include "vtest.h"
-#include "vtest_vduse.h"
+#include "vtest_hostile.h"
 
 #define NAME		"vtnet"
 #define PROVE_LOCKING	"/proc/sys/kernel/prove_locking"
@@ -50,6 +50,8 @@ static struct virtio_net_config config = {
 
 static struct vd_dev dev = {
 	.name = NAME,
+	.driver = "virtio_net",
+	.queue_name = { [RX] = "input.0", [TX] = "output.0" },
 	.type = VIRTIO_ID_NET,
 	.num = 64,
 	.queues = 2,
@@ -117,21 +119,6 @@ static void serve(struct vd_dev *unused)
 	}
 	if ((any && vd_interrupt(&dev, tx)) || (back && vd_interrupt(&dev, rx)))
 		vd_complain("an interrupt");
-}
-
-static void hold(void)
-{
-	pthread_mutex_lock(&dev.lock);
-	dev.serve = NULL;
-	pthread_mutex_unlock(&dev.lock);
-}
-
-static void go_on(void)
-{
-	pthread_mutex_lock(&dev.lock);
-	dev.serve = serve;
-	serve(&dev);
-	pthread_mutex_unlock(&dev.lock);
 }
 
 /*
@@ -254,26 +241,10 @@ static int exchange(int fd, unsigned int rounds)
 
 /* --- the tests --- */
 
-/* How often the log says by now that this queue is broken. */
-static int times_broken(int log, int q, char *line, size_t size)
-{
-	char prefix[96];
-
-	snprintf(prefix, sizeof(prefix), "virtio_net %s: %s.0: queue broken: ",
-		 dev.virtio, q == RX ? "input" : "output");
-	return vt_log_find(log, prefix, "", line, size);
-}
-
 /* Frames are right, and the log has nothing to say about the queues. */
 static int is_harmless(int log, int fd)
 {
-	char line[256];
-
-	if (exchange(fd, vt_scale(20)))
-		return -1;
-	if (vt_log_find(log, dev.virtio, "queue broken", line, sizeof(line)))
-		return vt_fail("the log says%s", line);
-	return 0;
+	return exchange(fd, vt_scale(20)) ?: vd_none_broken(&dev, log);
 }
 
 /*
@@ -282,50 +253,28 @@ static int is_harmless(int log, int fd)
  */
 static int breaks(int log, int fd, int q, const char *format, __u32 number)
 {
-	char words[64], line[256];
-	int found = 0;
+	char words[64];
 
 	snprintf(words, sizeof(words), format, number);
-	if (vd_interrupt(&dev, &dev.queue[q]))
+	if (vd_breaks(&dev, q, log, words))
 		return -1;
-	for (double limit = vt_now() + 20; vt_now() < limit && !found; ) {
-		usleep(20000);
-		found = times_broken(log, q, line, sizeof(line));
-	}
-	if (found != 1)
-		return vt_fail("%d messages", found);
-	if (!strstr(line, words))
-		return vt_fail("the log says%s, not %s", line, words);
 	for (int i = 0; i < 3; i++) {
 		send_frame(fd, 100, i);
 		if (vd_interrupt(&dev, &dev.queue[q]))
 			return -1;
 		usleep(10000);
 	}
-	if (times_broken(log, q, line, sizeof(line)))
-		return vt_fail("the log says once more%s", line);
-	return 0;
+	return vd_no_more(&dev, q, log);
 }
 
 /* A request in flight that the device has and keeps. */
 static int take(int fd, int q, struct vd_chain *chain)
 {
-	hold();
+	vd_hold(&dev);
 	if (q == TX && send_soon(fd, 200, 1))
 		return -1;
-	for (double limit = vt_now() + 20; vt_now() < limit; usleep(1000))
-		if (vd_pop(&dev, &dev.queue[q], chain))
-			return 0;
-	return vt_fail("nothing was made available");
+	return vd_pop_soon(&dev, &dev.queue[q], chain);
 }
-
-#define CHECK(step)							\
-	do {								\
-		vt_error[0] = '\0';					\
-		ASSERT_EQ(0, step) {					\
-			TH_LOG("%s", vt_error);				\
-		}							\
-	} while (0)
 
 FIXTURE(net)
 {
@@ -395,8 +344,6 @@ FIXTURE_SETUP(net)
 
 FIXTURE_TEARDOWN(net)
 {
-	double left;
-
 	if (!self->created)
 		return;
 	close(self->fd);
@@ -404,10 +351,7 @@ FIXTURE_TEARDOWN(net)
 		TH_LOG("%s", vt_error);
 	}
 	EXPECT_EQ(-1, access("/sys/bus/vdpa/devices/" NAME, F_OK));
-	/* More than ten messages in five seconds, and the kernel drops some. */
-	left = self->started + 0.6 * self->messages - vt_now();
-	if (left > 0)
-		usleep(left * 1e6);
+	vd_pace(self->started, self->messages);
 }
 
 TEST_F_TIMEOUT(net, frames_of_all_lengths_come_back_right, VT_TIMEOUT)
@@ -489,7 +433,7 @@ TEST_F_TIMEOUT(net, a_used_index_or_wrap_counter_of_the_past, VT_TIMEOUT)
 		usleep(50000);
 		vd_set_flags(tx, was);
 		vd_push(tx, &chain, 0);
-		go_on();
+		vd_go_on(&dev, serve);
 		CHECK(is_harmless(self->log, self->fd));
 	} else {
 		tx->used -= 2;
@@ -596,29 +540,18 @@ TEST_F_TIMEOUT(net, lengths_of_less_than_a_frame_lose_the_frame, VT_TIMEOUT)
 	CHECK(is_harmless(self->log, self->fd));
 }
 
-static void *storm_thread(void *arg)
-{
-	static unsigned long count;
-
-	for (count = 0; !__atomic_load_n((bool *)arg, __ATOMIC_ACQUIRE); count++)
-		vd_interrupt(&dev, &dev.queue[count % 2]);
-	return &count;
-}
-
 TEST_F_TIMEOUT(net, a_storm_of_interrupts_is_harmless, VT_TIMEOUT)
 {
-	bool stop = false;
-	unsigned long *count;
-	pthread_t storm;
+	struct vd_storm storm;
+	unsigned long count;
 
-	ASSERT_EQ(0, pthread_create(&storm, NULL, storm_thread, &stop));
+	CHECK(vd_storm_begin(&storm, &dev));
 	EXPECT_EQ(0, exchange(self->fd, vt_scale(20))) {
 		TH_LOG("%s", vt_error);
 	}
-	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
-	pthread_join(storm, (void **)&count);
-	TH_LOG("%lu interrupts", *count);
-	EXPECT_GT(*count, 100UL);
+	count = vd_storm_end(&storm);
+	TH_LOG("%lu interrupts", count);
+	EXPECT_GT(count, 100UL);
 	CHECK(is_harmless(self->log, self->fd));
 }
 
@@ -626,7 +559,7 @@ TEST_F_TIMEOUT(net, removal_ends_what_is_in_flight, VT_TIMEOUT)
 {
 	double started;
 
-	hold();
+	vd_hold(&dev);
 	for (int i = 0; i < 10; i++)
 		CHECK(send_soon(self->fd, 1000, i));
 	started = vt_now();
@@ -706,7 +639,6 @@ TEST_F_TIMEOUT(net, a_device_that_does_anything_does_no_harm, VT_TIMEOUT)
 	logs[TX] = vt_log_open();
 	for (int round = 0; round < rounds; round++) {
 		int found[2] = { 0, 0 };
-		char line[256];
 
 		if (round) {
 			close(self->fd);
@@ -717,7 +649,7 @@ TEST_F_TIMEOUT(net, a_device_that_does_anything_does_no_harm, VT_TIMEOUT)
 			}
 			self->created = true;
 		}
-		hold();
+		vd_hold(&dev);
 		for (int i = 1; i <= 2000 && !(found[RX] && found[TX]); i++) {
 			one_step(self->fd);
 			steps++;
@@ -725,8 +657,7 @@ TEST_F_TIMEOUT(net, a_device_that_does_anything_does_no_harm, VT_TIMEOUT)
 				continue;
 			usleep(1000);
 			for (int q = RX; q <= TX; q++)
-				found[q] += times_broken(logs[q], q, line,
-							 sizeof(line));
+				found[q] += vd_times_broken(&dev, q, logs[q]);
 		}
 		EXPECT_LE(found[RX], 1);
 		EXPECT_LE(found[TX], 1);
@@ -744,7 +675,7 @@ int main(int argc, char **argv)
 	bool lockdep = !access(PROVE_LOCKING, F_OK);
 	int ret;
 
-	if (vd_missing("virtio_net"))
+	if (vd_missing(&dev))
 		ksft_exit_skip("%s\n", vt_error);
 	if (lockdep && vt_write_file(PROVE_LOCKING, "0"))
 		ksft_exit_fail_msg("%s\n", vt_error);

@@ -32,6 +32,24 @@ void vd_complain(const char *what)
 
 /* --- memory --- */
 
+size_t vd_desc_size(const struct vd_queue *queue)
+{
+	return queue->num * sizeof(struct vring_desc);
+}
+
+size_t vd_driver_size(const struct vd_queue *queue)
+{
+	return queue->packed ? sizeof(struct vring_packed_desc_event) :
+	       sizeof(struct vring_avail) + (queue->num + 1) * sizeof(__u16);
+}
+
+size_t vd_device_size(const struct vd_queue *queue)
+{
+	return queue->packed ? sizeof(struct vring_packed_desc_event) :
+	       sizeof(struct vring_used) + sizeof(__u16) +
+	       queue->num * sizeof(struct vring_used_elem);
+}
+
 static int own_bounce(struct vd_dev *dev)
 {
 	struct vduse_iova_umem umem = {
@@ -270,7 +288,7 @@ static int bring_up(struct vd_dev *dev)
 	return dev->ready ? 0 : vt_fail("%s has no driver", dev->virtio);
 }
 
-bool vd_missing(const char *driver)
+bool vd_missing(const struct vd_dev *dev)
 {
 	char path[128];
 	struct dirent *entry;
@@ -281,7 +299,7 @@ bool vd_missing(const char *driver)
 		vt_fail("no " CONTROL ": CONFIG_VDPA_USER is not set");
 		return true;
 	}
-	snprintf(path, sizeof(path), "/sys/bus/virtio/drivers/%s", driver);
+	snprintf(path, sizeof(path), "/sys/bus/virtio/drivers/%s", dev->driver);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir)))
 		if (!strncmp(entry->d_name, "virtio", 6))
@@ -290,7 +308,7 @@ bool vd_missing(const char *driver)
 		closedir(dir);
 	if (others)
 		vt_fail("%s has other devices: their locks and those of VDUSE do not go together",
-			driver);
+			dev->driver);
 	return others;
 }
 
@@ -380,7 +398,7 @@ int vd_set_config(struct vd_dev *dev, const void *config)
 	return ret;
 }
 
-/* --- chance and the kernel's log --- */
+/* --- chance --- */
 
 __u64 vd_random(__u64 *seed)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio device that is this process: a VDUSE device with the device's side
- * of split and packed rings, virtio 1.2 sections 2.7 and 2.8.  It obeys the
- * specification until a test has it do otherwise.
+ * A virtio device that is this process: a VDUSE device.  Its rings are served by
+ * vtest_vring.h, which stands on this.
  */
 #ifndef VTEST_VDUSE_H
 #define VTEST_VDUSE_H
@@ -13,24 +12,6 @@
 #include <stddef.h>
 
 #define VD_MAX_QUEUES	2
-#define VD_MAX_SEGS	128
-
-struct vd_seg {
-	__u64 addr;
-	__u32 len;
-	bool write;		/* the device writes it */
-};
-
-/* A request as the driver made it available. */
-struct vd_chain {
-	__u16 id;		/* what a used entry calls it */
-	__u16 slots;		/* descriptors of the ring that it takes */
-	__u16 slot[VD_MAX_SEGS];	/* which those are */
-	int count;
-	struct vd_seg seg[VD_MAX_SEGS];
-	__u64 table;		/* of an indirect one, else 0 */
-	__u32 table_len;
-};
 
 struct vd_queue {
 	__u32 index;
@@ -60,6 +41,8 @@ struct vd_map {
 struct vd_dev {
 	/* Set by the test. */
 	const char *name;
+	const char *driver;	/* of the guest, */
+	const char *queue_name[VD_MAX_QUEUES];	/* and its names of the queues */
 	__u32 type;
 	__u64 offered;		/* features */
 	__u16 num;		/* descriptors a queue */
@@ -93,11 +76,11 @@ struct vd_dev {
 
 /*
  * Whether this guest cannot have such a device: a kernel without VDUSE, or disks
- * whose queues are locked in interrupts, by a driver's name.  Then vt_error says
+ * whose queues are locked in interrupts.  Then vt_error says
  * so.  VDUSE takes locks below the driver's that are not safe in interrupts,
  * which is a matter of lockdep only where the driver has other devices too.
  */
-bool vd_missing(const char *driver);
+bool vd_missing(const struct vd_dev *dev);
 /* 0, or -1 and vt_error says why. */
 int vd_create(struct vd_dev *dev);
 /* Both ends of it.  Waits for the driver to let go of the device. */
@@ -112,38 +95,11 @@ void vd_abandon(struct vd_dev *dev);
  * own_bounce, all of dev->bounce may be touched, else only what was mapped.
  */
 void *vd_at(struct vd_dev *dev, __u64 addr, size_t len);
-size_t vd_read(struct vd_dev *dev, const struct vd_chain *chain, size_t from,
-	       void *buf, size_t len);
-size_t vd_write(struct vd_dev *dev, const struct vd_chain *chain, size_t from,
-		const void *buf, size_t len);
-/* Bytes that the device may read or write. */
-size_t vd_length(const struct vd_chain *chain, bool write);
-
-/* The next available request; false if there is none. */
-bool vd_pop(struct vd_dev *dev, struct vd_queue *queue, struct vd_chain *chain);
-/* Return it, having written len bytes. */
-void vd_push(struct vd_queue *queue, const struct vd_chain *chain, __u32 len);
-/* Return anything at all. */
-void vd_push_raw(struct vd_queue *queue, __u32 id, __u32 len, __u16 slots);
 int vd_interrupt(struct vd_dev *dev, struct vd_queue *queue);
 /* What goes wrong in the device's own thread; the driver just waits then. */
 void vd_complain(const char *what);
 /* New contents of the configuration space, and an interrupt for them. */
 int vd_set_config(struct vd_dev *dev, const void *config);
-
-/*
- * What a device does to a request in flight that is none of its business: the
- * request's descriptors and its table, or just one descriptor.  Flags of a packed
- * ring stay, they say on the next lap too what was used.
- */
-void vd_spoil_request(struct vd_dev *dev, struct vd_queue *queue,
-		      const struct vd_chain *chain, __u64 *seed);
-void vd_spoil_desc(struct vd_queue *queue, __u16 slot, __u64 *seed);
-/* Event fields and flags of both sides, at random. */
-void vd_spoil_events(struct vd_queue *queue, __u64 *seed);
-/* Packed: the next descriptor to use, as used a lap ago; what it was. */
-__u16 vd_flip_wrap(struct vd_queue *queue);
-void vd_set_flags(struct vd_queue *queue, __u16 flags);
 
 /* Bytes of the ring's three parts. */
 size_t vd_desc_size(const struct vd_queue *queue);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "vtest.h"
-#include "vtest_vduse.h"
+#include "vtest_vring.h"
 
 #define PACKED_AVAIL	0x80	/* 1 << VRING_PACKED_DESC_F_AVAIL */
 #define PACKED_USED	0x8000	/* 1 << VRING_PACKED_DESC_F_USED */
@@ -72,24 +72,6 @@ size_t vd_write(struct vd_dev *dev, const struct vd_chain *chain, size_t from,
 		const void *buf, size_t len)
 {
 	return transfer(dev, chain, true, from, (void *)buf, len);
-}
-
-size_t vd_desc_size(const struct vd_queue *queue)
-{
-	return queue->num * sizeof(struct vring_desc);
-}
-
-size_t vd_driver_size(const struct vd_queue *queue)
-{
-	return queue->packed ? sizeof(struct vring_packed_desc_event) :
-	       sizeof(struct vring_avail) + (queue->num + 1) * sizeof(__u16);
-}
-
-size_t vd_device_size(const struct vd_queue *queue)
-{
-	return queue->packed ? sizeof(struct vring_packed_desc_event) :
-	       sizeof(struct vring_used) + sizeof(__u16) +
-	       queue->num * sizeof(struct vring_used_elem);
 }
 
 static bool chain_add(struct vd_chain *chain, __u64 addr, __u32 len, bool write)

@@ -4,6 +4,12 @@
  * <linux/...> header that the ring includes is a generated one-line file that
  * includes this one (FORWARD in the Makefile).  The functions behind the
  * declarations are in kernel.c and model_dma.c; they check their callers.
+ *
+ * Those two include this file in turn.  That circle stays: the ring includes
+ * nothing else, so the kernel's types and the inline functions that end in
+ * kernel.c and model_dma.c have to be in one place, and the two are written in
+ * these types.  Between them calls go one way, from model_dma.c to kernel.c;
+ * what tests call and the ring does not is in harness.h.
  */
 #ifndef VRING_SHIM_H
 #define VRING_SHIM_H
