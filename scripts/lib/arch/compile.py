@@ -224,6 +224,18 @@ class Compile:
                ["%s: %s" % (self.config.name, line) for line in dict.fromkeys(self.warnings())]
 
 
+def run(names):
+    """The configurations of these names, compiled."""
+    paths, done = files(), []
+    with report.Progress() as progress:
+        for config in CONFIGS:
+            if config.name in names:
+                progress.begin(config.name)
+                done.append(Compile(config, paths).run())
+                progress.end(config.name)
+    return done
+
+
 def nowhere(done):
     """Files that no configuration has compiled, and one of them could have."""
     seen = {path for one in done for path in one.files}

@@ -3,13 +3,11 @@
 whose virtio devices are on channels.  The x86 default is not there; everything else
 of the promise is."""
 
-import itertools
-
-from lib import report
-from lib.guest import expect as guest_expect, log as guest_log, vm
+from lib import rows
+from lib.guest import log as guest_log, vm
 from lib.guest.expect import Expect
 from lib.guest.machine import Device, Machine
-from lib.matrix.judge import Verdict, boot_failed, stock_did
+from lib.matrix import judge as matrix_judge
 from lib.matrix.plan import Boot, Row
 
 RUNNER = "/usr/lib/kselftest/run_kselftest.sh"
@@ -36,8 +34,6 @@ BOOTS = [
     ("arm64", "virt", "none", "", "", NO_IOMMU, ""),
     ("s390x", "s390", "none", "", "elsewhere_none", NO_IOMMU, ""),
 ]
-# What the log of none of them may have.
-QUIRK = "QEMU guest"
 
 
 def table_devices(board):
@@ -112,15 +108,14 @@ def boots(archs, stock=True):
         if arch not in archs:
             continue
         devices = table_devices(board)
-        rows = []
+        shows = []
         for device in devices:
             expect = (NO_IOMMU if device.bus == "virt-mmio" else shown)[
                 ACCESS if device.access else PLAIN]
-            rows.append(Row(device.id, device.label().removeprefix(device.kind + " "),
+            shows.append(Row(device.id, device.label().removeprefix(device.kind + " "),
                             ", ".join(filter(None, [iommu, append])), Expect(*expect)))
         machine = machine_of(board, iommu, devices)
-        boot = Boot(_name(arch, iommu, append), arch, machine, append, rows)
-        boot.log = log
+        boot = Boot(_name(arch, iommu, append), arch, machine, append, shows, log=log)
         if stock:
             boot.twin = Boot(boot.name + "-stock", arch + "-stock", machine, append)
         plan.append(boot)
@@ -133,51 +128,24 @@ def boots(archs, stock=True):
     return plan, tests
 
 
-def guest_for(boot, progress, command, timeout):
-    arch = boot.kernel.removesuffix("-stock")
+def guest_for(boot, progress):
+    command, timeout = (["virtio-table"], TIMEOUT) if not boot.name.endswith("-tests") else (
+        [RUNNER] + [w for t in TESTS for w in ("-t", "virtio:" + t)], TESTS_TIMEOUT)
     return vm.Guest(
-        "arch-" + boot.name, vm.kernel_image(boot.kernel), vm.initramfs(arch),
-        boot.machine, boot.append, command, timeout, progress=progress)
+        "arch-" + boot.name, vm.kernel_image(boot.kernel),
+        vm.initramfs(boot.kernel.removesuffix("-stock")), boot.machine, boot.append, command,
+        timeout, progress=progress)
 
 
 def run(plan, tests):
     """Results by the name of a boot."""
-    every = [*itertools.chain(*([b, b.twin] if b.twin else [b] for b in plan)), *tests]
-    with report.Progress() as progress:
-        guests = [guest_for(b, progress, ["virtio-table"], TIMEOUT) if b not in tests else
-                  guest_for(b, progress, [RUNNER] + [w for t in TESTS for w in
-                                                     ("-t", "virtio:" + t)], TESTS_TIMEOUT)
-                  for b in every]
-        report.say("arch: %d guests" % len(guests))
-        return dict(zip([b.name for b in every], vm.boot_all(guests)))
-
-
-def _problems(boot, row, result):
-    failed = boot_failed(result)
-    if failed:
-        return ["the boot failed: " + failed]
-    device = next(d for d in boot.machine.devices if d.id == row.device)
-    problems = guest_expect.compare(device, row.expect,
-                                    {r.pci: r for r in result.rows()}.get(device.pci()))
-    if boot.log and not any(line.rstrip().endswith(boot.log) for line in result.kernel):
-        problems.append("the kernel's log has no line: " + boot.log)
-    problems += ["the x86 default is here too: " + line for line in result.kernel
-                 if QUIRK in line]
-    return problems
+    every = [one for b in plan for one in (b, b.twin) if one] + tests
+    return rows.boot(every, guest_for, "arch: %d guests" % len(every))[1]
 
 
 def judge(plan, results):
     """Verdicts of the rows, as make matrix has them."""
-    verdicts = []
-    for boot in plan:
-        result = results[boot.name]
-        for row in boot.rows:
-            notes = _problems(boot, row, result)
-            verdicts.append(Verdict(
-                boot, row, "FAIL" if notes else "PASS", notes,
-                stock_did(boot, row, results.get(boot.twin.name) if boot.twin else None),
-                result.seconds))
-    return verdicts
+    return matrix_judge.judge(plan, results, {})
 
 
 def judge_tests(tests, results):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What make life does to which guest: data only."""
 
-import fnmatch
 from dataclasses import dataclass, field, replace
 
-from lib import report
+from lib import rows
 from lib.guest.expect import Expect
 
 # Kernel parameters of a mode, and what a device with ACCESS_PLATFORM shows in it
@@ -172,17 +171,16 @@ def soak(seconds):
             Boot("soak-strict", "intel", "strict", ("soak",), native=True)]
 
 
-def chosen(pattern):
-    """The boots with those of their rows that match a pattern, or contain it; without
+def chosen(patterns):
+    """The boots with those of their rows that a pattern matches, or that contain it; without
     one, the usual rows."""
-    everything = BOOTS + [b for b in KEXEC_BOOTS if pattern or b.rows()[0] in KEXEC_SLICE]
-    pattern = pattern if any(c in pattern for c in "*?[") else "*%s*" % pattern
-    found = []
-    for boot in everything:
-        names = [row.split("/")[0] for row in boot.rows() if fnmatch.fnmatch(row, pattern)]
-        if names:
-            found.append(replace(boot, scenarios=tuple(names)))
-    if not found:
-        raise report.Failure("no row matches %s; there are: %s" % (
-            pattern, " ".join(row for boot in everything for row in boot.rows())))
-    return found
+    everything = {row: (boot, scenario)
+                  for boot in BOOTS + [b for b in KEXEC_BOOTS
+                                       if patterns or b.rows()[0] in KEXEC_SLICE]
+                  for row, scenario in zip(boot.rows(), boot.scenarios)}
+    found = {}
+    for row in rows.chosen(patterns, everything, lambda row: [row],
+                           "there are: " + " ".join(everything)):
+        boot, scenario = everything[row]
+        found.setdefault(boot.name, [boot]).append(scenario)
+    return [replace(boot, scenarios=tuple(names)) for boot, *names in found.values()]

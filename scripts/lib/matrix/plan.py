@@ -2,7 +2,6 @@
 """The boots of make matrix: those that scripts/matrix.toml writes out, and those
 that are made of its factors until every two levels that may meet have met."""
 
-import fnmatch
 import itertools
 import random
 import re
@@ -47,7 +46,8 @@ class Boot:
     versions of QEMU that do not say so, by the version.  beside: a disk that bypasses
     the IOMMU, and one that does not, to be counted beside each other.
     levels: those of the factors, if it is a covering boot, and those of its devices
-    by their id.  twin: the boot of the stock kernel to be put beside it."""
+    by their id.  twin: the boot of the stock kernel to be put beside it.  log: a line that
+    the kernel's log must have, by default the one that its parameters ask for."""
     name: str
     kernel: str
     machine: Machine
@@ -62,6 +62,7 @@ class Boot:
     levels: dict = field(default_factory=dict)
     device_levels: dict = field(default_factory=dict)
     twin: object = None
+    log: object = None
 
     def flavour(self):
         """What kernel.sh calls the kernel, with the drivers of the rarer devices where
@@ -70,11 +71,9 @@ class Boot:
             return {"ours": "devices", "stock": "devices-stock"}[self.kernel]
         return self.kernel
 
-    def matches(self, pattern):
-        """Whether ROWS=pattern asks for it: as a word with * and ?, or in its name, in
-        one of its rows, or in its parameters."""
-        words = [self.name, self.append] + ["%s %s" % (r.device, r.text) for r in self.rows]
-        return any(fnmatch.fnmatch(word, pattern) or pattern in word for word in words)
+    def words(self):
+        """What a pattern may match."""
+        return [self.name, self.append] + ["%s %s" % (r.device, r.text) for r in self.rows]
 
 
 def load(path=FILE):
