@@ -46,7 +46,7 @@ unit    llvm                 llvm-cov
 memory  valgrind             valgrind
 bench   fio                  fio
 page    python3-jinja2       /usr/lib/python3/dist-packages/jinja2
-bench   gnuplot-nox          gnuplot
+bench   python3-matplotlib   /usr/lib/python3/dist-packages/matplotlib
 bench   binutils             strip
 life    fio                  fio
 life    ethtool              /usr/sbin/ethtool

@@ -44,6 +44,13 @@ class Words(argparse.ArgumentParser):
         return self.doc.partition("\n\n")[0] + "\n"
 
 
+def name(word):
+    """What results are called, as argparse has it."""
+    if not word:
+        raise ValueError(word)
+    return word
+
+
 def matches(pattern, words):
     """Whether a pattern, a word with * and ?, is one of the words or is in one."""
     return any(fnmatch.fnmatch(word, pattern) or pattern in word for word in words)

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib import report, rows                                     # noqa: E402
 
 SCRIPTS = os.path.dirname(rows.__file__) + "/../"
-VERBS = ("matrix.py", "life.py", "arch.py", "qemus.py")
+VERBS = ("matrix.py", "bench.py", "life.py", "arch.py", "qemus.py")
 
 
 def run(*words, **env):
@@ -48,7 +48,7 @@ class Verbs(unittest.TestCase):
                 self.assertIn("no row matches nosuch", done.stderr)
 
     def test_a_qemu_that_is_not_there_is_told_before_anything_is_built(self):
-        for verb in ("matrix.py", "life.py"):
+        for verb in ("matrix.py", "life.py", "bench.py"):
             done = run(verb, QEMU="/nonexistent")
             self.assertEqual((done.returncode, done.stdout), (1, ""), verb)
             self.assertIn("/nonexistent is missing", done.stderr)
