@@ -78,7 +78,7 @@ def figure(title, panels):
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 10,
                                 "font.family": ["DejaVu Sans", "sans-serif"]})
     drawn = Figure(figsize=(14, 0.9 + 3.2 * len(panels)), layout="constrained")
-    drawn.suptitle(title, fontsize=14)
+    drawn.suptitle(title, fontsize=14, x=0.01, ha="left")
     known = {}
     for axes, panel in zip(drawn.subplots(len(panels), squeeze=False)[:, 0], panels):
         _panel(axes, panel)
