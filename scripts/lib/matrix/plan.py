@@ -89,13 +89,17 @@ def load(path=FILE):
 SEEN = {"-": None, "translated": True, "untranslated": False}
 
 
+def devices(table, groups, **more):
+    """The devices of some groups, with more words where a device has not its own."""
+    return [Device(id=id_, **{**more, **words}) for group in groups
+            for id_, words in table["devices"][group].items()]
+
+
 def promise(table):
     """The boots that are written out."""
     boots = []
     for name, entry in table["boot"].items():
-        devices = [Device(id=id_, **words) for group in entry["devices"]
-                   for id_, words in table["devices"][group].items()]
-        machine = Machine(entry["iommu"], devices,
+        machine = Machine(entry["iommu"], devices(table, entry["devices"]),
                           default_bus_bypass=entry.get("root_bypass", False),
                           iommu_options=entry.get("iommu_options", ""))
         if entry.get("vfio"):
@@ -360,20 +364,20 @@ def covering(table):
     """The boots of the covering design; rows are given to them by matrix_expect."""
     factors, boots = Factors(table), []
     for number, (levels, chosen) in enumerate(cover(factors), 1):
-        devices, by_id = [], {}
+        made, by_id = [], {}
         for one in chosen:
             id_ = "%s%d" % (one["kind"].replace("9p", "plan9-"),   # QEMU wants a letter first
-                            sum(d.kind == one["kind"] for d in devices))
+                            sum(d.kind == one["kind"] for d in made))
             by_id[id_] = one
-            devices.append(Device(
+            made.append(Device(
                 one["kind"], id_, access=one["access"] == "on", mode=one["mode"],
                 packed=one["ring"] == "packed", bus=one["place"],
                 tap=(one["kind"], one["queues"]) == ("net", "2"),
                 queues=2 if (one["kind"], one["queues"]) == ("net", "2") else 1,
                 options=",".join(_options(one, levels))))
-        bridge = place(devices)
+        bridge = place(made)
         iommu, options = _iommu(levels)
-        machine = Machine(iommu, devices, levels["root"] == "bypasses", board=levels["board"],
+        machine = Machine(iommu, made, levels["root"] == "bypasses", board=levels["board"],
                           iommu_options=options, bridge=bridge)
         append = levels["parameters"].replace("-", "", 1) \
             if levels["parameters"] == "-" else levels["parameters"]
