@@ -5,7 +5,7 @@ line of totals."""
 
 import argparse
 import fnmatch
-import importlib.util
+import importlib
 import os
 import time
 from collections import Counter
@@ -67,9 +67,11 @@ def chosen(patterns, entries, words_of, hint):
 
 
 def need(module, package):
-    """Refuse to begin without a module that the end needs."""
-    if not importlib.util.find_spec(module):
-        raise report.Failure("%s is missing: apt-get install %s" % (module, package))
+    """A module that is not Python's own; where it is missing, an error names its package."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise report.Failure("%s is missing: apt-get install %s" % (module, package)) from None
 
 
 def build(kernels, initramfs=(), first=()):

@@ -40,16 +40,16 @@ class Verbs(unittest.TestCase):
             self.assertTrue(done.stdout.startswith("usage: " + verb), verb)
 
     def test_rows_that_match_nothing_are_refused_before_anything_is_built(self):
-        for verb in ("matrix.py", "life.py", "qemus.py"):
+        for verb, *more in (("matrix.py", "--promise"), ("life.py",), ("qemus.py",)):
             for words, env in ((["nosuch"], {}), ([], {"ROWS": "nosuch"}),
                                (["strict", "nosuch"], {})):
-                done = run(verb, *words, **env)
+                done = run(verb, *more, *words, **env)
                 self.assertEqual((done.returncode, done.stdout), (1, ""), verb)
                 self.assertIn("no row matches nosuch", done.stderr)
 
     def test_a_qemu_that_is_not_there_is_told_before_anything_is_built(self):
-        for verb in ("matrix.py", "life.py", "bench.py"):
-            done = run(verb, QEMU="/nonexistent")
+        for verb, *more in (("matrix.py", "--promise"), ("life.py",), ("bench.py",)):
+            done = run(verb, *more, QEMU="/nonexistent")
             self.assertEqual((done.returncode, done.stdout), (1, ""), verb)
             self.assertIn("/nonexistent is missing", done.stderr)
 
@@ -63,6 +63,13 @@ class Patterns(unittest.TestCase):
         self.assertEqual(rows.chosen(["a", "c"], ["ab", "b", "c"], lambda e: [e], ""), ["ab", "c"])
         with self.assertRaisesRegex(report.Failure, "no row matches x; see"):
             rows.chosen(["a", "x"], ["ab"], lambda e: [e], "see")
+
+
+class Need(unittest.TestCase):
+    def test_what_is_missing_is_told_with_its_package(self):
+        self.assertIs(rows.need("os", "x"), os)
+        with self.assertRaisesRegex(report.Failure, "nosuch is missing: apt-get install python3-n"):
+            rows.need("nosuch", "python3-n")
 
 
 class Close(unittest.TestCase):

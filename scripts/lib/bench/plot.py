@@ -2,12 +2,11 @@
 """Bars that a person understands at a glance, as SVG, of what bench.json has.
 usage, from scripts/: python3 -m lib.bench.plot build/BASE/bench.json"""
 
-import importlib.util
 import json
 import sys
 from dataclasses import dataclass, field
 
-from lib import report
+from lib import report, rows
 from lib.bench import plan
 from lib.bench.figures import number, resolve
 
@@ -73,12 +72,12 @@ def _panel(axes, panel):
 
 def figure(title, panels):
     """The panels, one below the other, with one legend for all of them."""
-    import matplotlib       # pylint: disable=C0415
-    from matplotlib.figure import Figure     # pylint: disable=C0415
+    matplotlib = rows.need("matplotlib", "python3-matplotlib")
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 10,
                                 "font.family": ["DejaVu Sans", "sans-serif"]})
-    drawn = Figure(figsize=(14, 0.9 + 3.2 * len(panels)), layout="constrained")
-    drawn.suptitle(title, fontsize=14, x=0.01, ha="left")
+    drawn = rows.need("matplotlib.figure", "python3-matplotlib").Figure(
+        figsize=(14, 0.9 + 3.2 * len(panels)), layout="constrained")
+    drawn.suptitle(title, fontsize=13, x=0.01, ha="left")
     known = {}
     for axes, panel in zip(drawn.subplots(len(panels), squeeze=False)[:, 0], panels):
         _panel(axes, panel)
@@ -163,14 +162,16 @@ def instruction_panels(cases):
     return panels
 
 
-def _by(rows, *names):
-    return {tuple(row[name] for name in names): row for row in rows}
+def _by(found, *names):
+    return {tuple(row[name] for name in names): row for row in found}
 
 
 def plot_all(values, folder=report.BUILD):
     """All plots of what bench.json has; their paths, none if matplotlib is not there."""
-    if not importlib.util.find_spec("matplotlib"):
-        report.say("no plots: matplotlib is missing (apt-get install python3-matplotlib)")
+    try:
+        rows.need("matplotlib", "python3-matplotlib")
+    except report.Failure as error:
+        report.say("no plots: %s" % error)
         return []
     row, paths = ("iommu", "kernel", "mode", "cell"), []
     for name, title, panels in (

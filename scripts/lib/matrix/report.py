@@ -101,7 +101,7 @@ def how(boot):
 
 def write_page(path, verdicts, impossible, close, boots):
     """One page, whole in itself."""
-    import jinja2       # pylint: disable=C0415
+    jinja2 = rows.need("jinja2", "python3-jinja2")
     pages = jinja2.Environment(loader=jinja2.FileSystemLoader(os.path.dirname(__file__)),
                                autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                undefined=jinja2.StrictUndefined)
