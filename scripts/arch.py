@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: arch.py [--no-build] [--no-stock] [compile|guests|arm64|s390x|CONFIGURATION]...
 
@@ -11,108 +11,87 @@ build/BASE/arch.json; the last line is "N passed, N failed, N skipped".
 """
 
 import sys
-import time
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
+from lib import report, rows                                     # noqa: E402
 from lib.arch import compile, guests                             # noqa: E402
-from lib.guest import expect                                     # noqa: E402
 from lib.matrix import report as matrix_report                   # noqa: E402
 
 ARCHS = ("arm64", "s390x")
+CONFIGS = tuple(c.name for c in compile.CONFIGS)
 
 
-def compile_all(names):
-    """The configurations of these names, compiled."""
-    paths, done = compile.files(), []
-    with report.Progress() as progress:
-        for config in compile.CONFIGS:
-            if config.name in names:
-                progress.begin(config.name)
-                done.append(compile.Compile(config, paths).run())
-                progress.end(config.name)
-    return done
+def words():
+    parser = rows.Words(__doc__, "--no-stock")
+    parser.add_argument("asked", nargs="*", default=["compile", "guests"],
+                        metavar="compile|guests|arm64|s390x|CONFIGURATION",
+                        choices=[["compile", "guests"], "compile", "guests", *ARCHS, *CONFIGS])
+    return parser
 
 
-def show_compiled(done):
-    """The table, and (passed, failures) of it."""
-    table, passed, failures = [], 0, []
+def show_compiled(done, close):
+    """The table of what was compiled; returns the failures."""
+    table, failures = [], []
     for one in done:
         wrong = one.failed()
         good = sum(verdict == "ok" for verdict in one.files.values())
         table.append([one.config.name, one.config.what, good, len(one.left_out),
                       len(wrong), "FAIL" if wrong else "PASS"])
-        passed += good
+        close.counts["PASS"] += good
         failures += wrong
-    for line in report.format_table(["compiled for", "", "files", "not for it", "warnings",
-                                     "result"], table):
-        report.say(line)
-    return passed, failures
+    rows.show(["compiled for", "", "files", "not for it", "warnings", "result"], table)
+    if len(done) == len(compile.CONFIGS):
+        failures += ["%s is compiled by no configuration" % path
+                     for path in compile.nowhere(done)]
+    return failures
 
 
-def words():
-    """(options, what is asked for)."""
-    options = [w for w in sys.argv[1:] if w.startswith("--")]
-    asked = [w for w in sys.argv[1:] if not w.startswith("--")] or ["compile", "guests"]
-    configs = [c.name for c in compile.CONFIGS]
-    for word in options + asked:
-        if word not in ("--no-build", "--no-stock", "compile", "guests", *ARCHS, *configs):
-            raise report.Failure("%s is nothing to ask for: see the head of this file" % word)
-    return options, (configs if "compile" in asked else
-                     [w for w in asked if w in configs and w not in ARCHS]), \
-        (ARCHS if "guests" in asked else [w for w in asked if w in ARCHS])
+def show_guests(verdicts, tests, found, results, close):
+    """The tables of the guests; returns the failures."""
+    matrix_report.show(verdicts)
+    rows.show(["selftests in", "passed", "failed", "skipped", "s"], [
+        [b.name, *(sum(f[0] == b.name and f[2] == word for f in found)
+                   for word in ("PASS", "FAIL", "SKIP")), "%.0f" % results[b.name].seconds]
+        for b in tests])
+    for boot, name, word, reason in found:
+        if word == "SKIP":
+            report.say("SKIP %s: %s: %s" % (boot, name, reason))
+    close.counts.update(word for word in [v.word for v in verdicts] + [f[2] for f in found]
+                        if word != "FAIL")
+    return ["%s: %s" % (v.name(), note) for v in verdicts if v.word == "FAIL"
+            for note in v.notes] + \
+        ["%s: %s: %s" % (f[0], f[1], f[3]) for f in found if f[2] == "FAIL"]
 
 
 def main():
-    started = time.monotonic()
-    options, configs, archs = words()
-    if "--no-build" not in options:
-        kernels = [k for a in archs for k in ([a] if "--no-stock" in options else
-                                              [a + "-stock", a])]
-        expect.build(["tree.py", "tree"], *[["kernel.sh", k] for k in kernels],
-                           *[["initramfs.sh", a] for a in archs])
-    passed, failures, skipped, values = 0, [], 0, {}
+    wish, close = words().read(), rows.Close()
+    configs = [n for n in CONFIGS if n in wish.asked and n not in ARCHS or "compile" in wish.asked]
+    archs = [a for a in ARCHS if a in wish.asked or "guests" in wish.asked]
+    if not wish.no_build:
+        rows.build([k for a in archs for k in [a + "-stock"] * (not wish.no_stock) + [a]], archs,
+                   first=[["tree.py", "tree"]])
+    failures, values = [], {}
     if configs:
-        done = compile_all(configs)
-        passed, failures = show_compiled(done)
-        if len(done) == len(compile.CONFIGS):
-            failures += ["%s is compiled by no configuration" % path
-                         for path in compile.nowhere(done)]
+        done = compile.run(configs)
+        failures += show_compiled(done, close)
         values["compiled"] = {one.config.name: {
             "what": one.config.what, "arch": one.config.arch, "problem": one.problem,
             "files": one.files, "left_out": one.left_out} for one in done}
     if archs:
-        plan, tests = guests.boots(archs, "--no-stock" not in options)
+        plan, tests = guests.boots(archs, not wish.no_stock)
         results = guests.run(plan, tests)
         verdicts = guests.judge(plan, results)
-        for line in matrix_report.table(verdicts):
-            report.say(line)
-        failures += ["%s: %s" % (v.name(), note) for v in verdicts for note in v.notes]
-        passed += sum(v.word == "PASS" for v in verdicts)
         found = guests.judge_tests(tests, results)
-        for line in report.format_table(
-                ["selftests in", "passed", "failed", "skipped", "s"],
-                [[b.name, *(sum(f[0] == b.name and f[2] == word for f in found)
-                            for word in ("PASS", "FAIL", "SKIP")),
-                  "%.0f" % results[b.name].seconds] for b in tests]):
-            report.say(line)
-        for boot, name, word, reason in found:
-            if word == "SKIP":
-                report.say("SKIP %s: %s: %s" % (boot, name, reason))
-        failures += ["%s: %s: %s" % (f[0], f[1], f[3]) for f in found if f[2] == "FAIL"]
-        passed += sum(f[2] == "PASS" for f in found)
-        skipped += sum(f[2] == "SKIP" for f in found)
+        failures += show_guests(verdicts, tests, found, results, close)
         values["rows"] = matrix_report.rows_json(verdicts)
         values["tests"] = [dict(zip(("boot", "name", "result", "reason"), f)) for f in found]
         values["boots"] = {name: round(r.seconds, 1) for name, r in results.items()}
+    close.counts["FAIL"] = len(failures)
     for failure in failures:
         report.say("FAIL " + failure)
-    report.write_json(report.BUILD + "/arch.json", {
-        **values, "seconds": round(time.monotonic() - started, 1), "passed": passed,
-        "failed": len(failures), "skipped": skipped})
-    report.say("%d passed, %d failed, %d skipped" % (passed, len(failures), skipped))
-    return 1 if failures or not passed else 0
+    close.write("arch", values)
+    return close.status()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: bench.py [--no-build] [--only=time|count|iotlb|instructions]...
                 [--iommu=intel|amd|virtio]... [--name=WORD]
@@ -33,7 +33,7 @@ of the DMA API of its own, which is why those are left out there.
 
 Packets sent are counted on a NIC behind a tap in a network namespace of its own,
 the only back end that takes TSO; without /dev/net/tun they are left out.
-QUICK=1 boots everything once and leaves cells and modes out (scripts/lib/
+QUICK=1 boots everything once and leaves cells and modes out (scripts/lib/bench/
 plan.py has the rows).
 
 Results: build/BASE/bench.json, bench-time.svg, bench-requests.svg,
@@ -42,21 +42,19 @@ bench-instructions.svg; with --name=WORD, WORD.json and no plots.
 
 import os
 import sys
-import time
-from dataclasses import dataclass
 
 sys.dont_write_bytecode = True
 
-from lib.bench import figures as bench_figures, guest, iotlb as bench_iotlb, plan  # noqa: E402
-from lib import report                                           # noqa: E402
-from lib.bench import plot                                       # noqa: E402
-from lib.guest import expect, vm                                 # noqa: E402
+from lib import report, rows                                     # noqa: E402
+from lib.bench import figures, guest, iotlb as bench_iotlb, plan, plot  # noqa: E402
+from lib.guest import expect, machine, vm                        # noqa: E402
 
 PARTS = ("time", "count", "iotlb", "instructions")
 
 
 def build():
     """The kernels, the module for each of them, and what the guest starts with."""
+    machine.accelerator()
     expect.build(
         ["kernel.sh", "ours"], ["kernel.sh", "stock"], ["module.sh", "bench", "ours"],
         ["module.sh", "bench", "stock"], ["initramfs.sh", "bench"])
@@ -67,8 +65,8 @@ class Run:
 
     def __init__(self, quick, wish, progress):
         self.quick = quick
-        self.parts = wish.parts
-        self.iommus = wish.iommus
+        self.parts = wish.only or PARTS
+        self.iommus = wish.iommu or plan.IOMMUS
         self.progress = progress
         self.timed = {}         # (iommu, kernel, mode, cell): [Timed]
         self.dd = {}            # (kernel, mode): [seconds]
@@ -100,8 +98,8 @@ class Run:
         if not jobs:
             return
         found = guest.measure(jobs, turn, not self.tap, self.progress)
-        for (row, _), figures in zip(jobs, found):
-            self.keep(row, turn, figures)
+        for (row, _), one in zip(jobs, found):
+            self.keep(row, turn, one)
 
     def keep(self, row, turn, found):
         """What one boot of a row brought."""
@@ -110,8 +108,7 @@ class Run:
         if found.dd:
             self.dd.setdefault((row.kernel, row.mode), []).extend(found.dd)
         for cell, counts in found.counts.items():
-            self.counted[row.iommu, row.kernel, row.mode, cell] = \
-                bench_figures.per_request(counts)
+            self.counted[row.iommu, row.kernel, row.mode, cell] = figures.per_request(counts)
         self.progress.line("bench: %s, %s, %s, boot %d: %s" % (
             plan.IOMMU_NAMES[row.iommu], row.kernel, row.mode, turn + 1, ", ".join(
                 ["dd %s s" % " ".join("%.2f" % s for s in found.dd)] * bool(found.dd) +
@@ -146,102 +143,69 @@ class Run:
                     found.append((kernel, name, case))
             self.progress.line("bench: instructions, %s, %s: %d cases"
                                % (kernel, mode, len(cases)))
-        self.instructions = bench_figures.gather_instructions(found)
+        self.instructions = figures.gather_instructions(found)
 
 
-def nested(figures, names):
+def nested(found, names):
     """Rows of JSON: a dictionary's key spelled out beside its value."""
-    return [{**dict(zip(names, key)), **value} for key, value in figures.items()]
+    return [{**dict(zip(names, key)), **value} for key, value in found.items()]
 
 
-def print_tables(lines, timed, counted, iotlb, cases):
-    for title, (header, rows) in (
-            ("Time per request", bench_figures.timed_table(timed)),
-            ("Per request, counted", bench_figures.counted_table(counted)),
-            ("IOTLB of another process per packet, counted (behind intel-iommu)",
-             bench_iotlb.table(iotlb)),
-            ("Instructions per add and get (behind intel-iommu)",
-             bench_figures.instruction_table(cases)),
-            ("In short", bench_figures.headline_table(lines))):
-        if rows:
-            report.say()
-            report.say(title)
-            for line in report.format_table(header, rows):
-                report.say(line)
-
-
-@dataclass
-class Wish:
-    """What the command line asks for."""
-    build: bool = True
-    parts: tuple = ()
-    iommus: tuple = ()
-    name: str = "bench"
-
-
-def options(words):
-    """A Wish, or None if the words are wrong."""
-    wish = Wish()
-    for word in words:
-        key, _, value = word.partition("=")
-        if word == "--no-build":
-            wish.build = False
-        elif key == "--only" and value in PARTS:
-            wish.parts += (value,)
-        elif key == "--iommu" and value in plan.IOMMUS:
-            wish.iommus += (value,)
-        elif key == "--name" and value:
-            wish.name = value
-        else:
-            return None
-    wish.parts = wish.parts or PARTS
-    wish.iommus = wish.iommus or plan.IOMMUS
-    return wish
+def words():
+    parser = rows.Words(__doc__)
+    parser.add_argument("--only", action="append", choices=PARTS)
+    parser.add_argument("--iommu", action="append", choices=plan.IOMMUS)
+    parser.add_argument("--name", default="bench", type=rows.name)
+    return parser
 
 
 def main():
-    wish = options(sys.argv[1:])
-    if not wish:
-        print(__doc__.strip(), file=sys.stderr)
-        return 2
-    started = time.monotonic()
+    wish, close = words().read(), rows.Close()
     quick = bool(os.environ.get("QUICK"))
     version = vm.qemu_version()
-    if wish.build:
-        build()
-    for iommu in wish.iommus:
+    for iommu in wish.iommu or plan.IOMMUS:
         reason = guest.machine(iommu, False).missing()
         if reason:
             raise report.Failure(reason)
-    measuring = time.monotonic()
+    if not wish.no_build:
+        build()
+    building = close.seconds()
     with report.Progress() as progress:
         run = Run(quick, wish, progress)
         run.all_rows()
-        if "iotlb" in wish.parts:
+        if "iotlb" in run.parts:
             run.all_iotlb()
-        if "instructions" in wish.parts:
+        if "instructions" in run.parts:
             run.all_instructions()
 
-    timed = {key: bench_figures.summarise(runs) for key, runs in run.timed.items()}
-    dd = {key: bench_figures.spread(seconds) for key, seconds in run.dd.items()}
-    bench_figures.add_descriptors(run.counted)
-    lines = bench_figures.headlines(timed, run.counted, dd) + bench_iotlb.headlines(run.iotlb)
-    print_tables(lines, timed, run.counted, run.iotlb, run.instructions)
-    report.write_json("%s/%s.json" % (report.BUILD, wish.name), {
+    timed = {key: figures.summarise(runs) for key, runs in run.timed.items()}
+    dd = {key: figures.spread(seconds) for key, seconds in run.dd.items()}
+    figures.add_descriptors(run.counted)
+    lines = figures.headlines(timed, run.counted, dd) + bench_iotlb.headlines(run.iotlb)
+    for title, table in (
+            ("Time per request", figures.timed_table(timed)),
+            ("Per request, counted", figures.counted_table(run.counted)),
+            ("IOTLB of another process per packet, counted (behind intel-iommu)",
+             bench_iotlb.table(run.iotlb)),
+            ("Instructions per add and get (behind intel-iommu)",
+             figures.instruction_table(run.instructions)),
+            ("In short", figures.headline_table(lines))):
+        rows.show(*table, title=title)
+    key = ("iommu", "kernel", "mode", "cell")
+    values = {
         "quick": quick, "qemu": ".".join(map(str, version)), "acceptance": lines,
-        "append": {"%s, %s" % key: value for key, value in plan.APPEND.items()},
-        "time": nested(timed, ("iommu", "kernel", "mode", "cell")),
-        "dd": {"reads": run.reads, "block": 4096,
-               "seconds": nested(dd, ("kernel", "mode"))},
-        "count": nested(run.counted, ("iommu", "kernel", "mode", "cell")),
-        "iotlb": nested(run.iotlb, ("kernel", "mode", "cell")),
+        "append": {"%s, %s" % row: value for row, value in plan.APPEND.items()},
+        "time": nested(timed, key), "count": nested(run.counted, key),
+        "dd": {"reads": run.reads, "block": 4096, "seconds": nested(dd, key[1:3])},
+        "iotlb": nested(run.iotlb, key[1:]),
         "instructions": nested(run.instructions, ("mode", "layout", "segments", "bytes")),
-        "seconds": round(time.monotonic() - started, 1)})
-    if wish.name == Wish.name:
-        for path in plot.plot_all(timed, run.counted, run.instructions):
+        "seconds": round(close.seconds(), 1)}
+    report.write_json("%s/%s.json" % (report.BUILD, wish.name), values)
+    if wish.name == "bench":
+        for path in plot.plot_all(values):
             report.say("plot: " + path)
     report.say("bench: %.0f s, %.0f s of them measuring" % (
-        time.monotonic() - started, time.monotonic() - measuring))
+        close.seconds(), close.seconds() - building))
     return 0
 
 

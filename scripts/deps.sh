@@ -45,7 +45,8 @@ unit    clang-runtime        is_clang_runtime
 unit    llvm                 llvm-cov
 memory  valgrind             valgrind
 bench   fio                  fio
-bench   gnuplot-nox          gnuplot
+page    python3-jinja2       /usr/lib/python3/dist-packages/jinja2
+bench   python3-matplotlib   /usr/lib/python3/dist-packages/matplotlib
 bench   binutils             strip
 life    fio                  fio
 life    ethtool              /usr/sbin/ethtool
@@ -78,17 +79,17 @@ groups_of()
 	tree)	echo tree ;;
 	kernel)	echo tree build ;;
 	run)	echo tree build guest ;;
-	matrix)	echo tree build guest fs vhost ;;
+	matrix)	echo tree build guest fs vhost page ;;
 	bench)	echo tree build guest vhost bench ;;
 	life)	echo tree build guest life ;;
 	arch)	echo tree build guest cross foreign ;;
-	qemus)	echo tree build guest fs vhost bench foreign ;;
+	qemus)	echo tree build guest fs vhost page bench foreign ;;
 	check)	echo tree build check docs ;;
 	docs)	echo tree docs ;;
 	unit)	echo tree unit ;;
 	fuzz)	echo tree unit ;;
 	valgrind) echo tree unit memory ;;
-	test)	echo tree build guest fs check docs unit life ;;
+	test)	echo tree build guest fs page check docs unit life ;;
 	deb)	echo tree build deb ;;
 	*)	usage ;;
 	esac

@@ -1,6 +1,7 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: life.py [--no-build] [--kernel=ours|stock|debug] [--list] [PATTERN | --soak=SECONDS]
+"""usage: life.py [--no-build] [--kernel=ours|stock|debug] [--list]
+               [PATTERN... | --soak=SECONDS]
 
 Life under load: guests whose disks and NICs are busy, with every byte checked, while
 devices are plugged and unplugged, the guest is reset, put to sleep and migrated, its
@@ -16,35 +17,27 @@ build/BASE/life.json, or soak.json, has the result for programs; the last line i
 "N passed, N failed, N skipped".
 """
 
-import os
 import sys
-import time
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
-from lib.guest import expect, vm                                 # noqa: E402
+from lib import report, rows                                     # noqa: E402
+from lib.guest import expect                                     # noqa: E402
+from lib.guest.result import Result                              # noqa: E402
 from lib.life import guest as life_guest, kexec, plan as life_plan  # noqa: E402
 
 
-def options(words):
-    """(whether to build, kernel, plan, whether to list), or None if they are wrong."""
-    build, kernel, pattern, listing = True, "ours", os.environ.get("ROWS") or "", False
-    soak = 0
-    for word in words:
-        if word == "--no-build":
-            build = False
-        elif word == "--list":
-            listing = True
-        elif word in ("--kernel=ours", "--kernel=stock", "--kernel=debug"):
-            kernel = word[9:]
-        elif word.startswith("--soak=") and word[7:].isdigit() and int(word[7:]):
-            soak = int(word[7:])
-        elif not word.startswith("-"):
-            pattern = word
-        else:
-            return None
-    return build, kernel, life_plan.soak(soak) if soak else life_plan.chosen(pattern), listing
+def positive(word):
+    if not word.isdecimal() or not int(word):
+        raise ValueError(word)
+    return int(word)
+
+
+def words():
+    parser = rows.Words(__doc__, "--list").patterns()
+    parser.add_argument("--kernel", choices=["ours", "stock", "debug"], default="ours")
+    parser.add_argument("--soak", type=positive)
+    return parser
 
 
 def device_problems(guest, result, kernel):
@@ -57,7 +50,7 @@ def device_problems(guest, result, kernel):
     found = {row.pci: row for row in result.rows()}
     for device in [*guest.machine.devices, *guest.hot.values()]:
         wrong += expect.compare(device, guest.plan.expect(device.access),
-                                      found.get(guest.pci(device)))
+                                found.get(guest.pci(device)))
     return wrong
 
 
@@ -69,7 +62,7 @@ def problems(guest, result):
 def judge(guest, result, kernel):
     """{scenario: (verdict, text)} of a boot."""
     said = life_guest.parse(result.output)
-    rows, splats = {}, guest.kernel_lines()
+    verdicts, splats = {}, guest.kernel_lines()
     for name in guest.plan.scenarios:
         verdict, text = said.get(name, ("FAIL", "did not come to an end"))
         mine = [line for scenario, line in splats if scenario == name]
@@ -77,80 +70,58 @@ def judge(guest, result, kernel):
             verdict, text = "SKIP", "QEMU: " + guest.refused[name]
         elif mine:
             verdict, text = "FAIL", "kernel: " + mine[0]
-        rows[name] = ("PASS" if verdict == "ok" else verdict, text)
+        verdicts[name] = ("PASS" if verdict == "ok" else verdict, text)
     # What cannot be laid to one scenario is laid to those that seem to have passed.
-    if all(row[0] != "FAIL" for row in rows.values()):
+    if all(row[0] != "FAIL" for row in verdicts.values()):
         wrong = device_problems(guest, result, kernel) + problems(guest, result)
         if wrong:
-            rows = {name: row if row[0] == "SKIP" else ("FAIL", "boot: " + wrong[0])
-                    for name, row in rows.items()}
-    return rows
+            verdicts = {name: row if row[0] == "SKIP" else ("FAIL", "boot: " + wrong[0])
+                        for name, row in verdicts.items()}
+    return verdicts
 
 
 def main():
-    chosen = options(sys.argv[1:])
-    if not chosen:
-        print(__doc__.strip(), file=sys.stderr)
-        return 2
-    build, kernel, plan, listing = chosen
-    started = time.monotonic()
-    if listing:
-        for boot in plan:
-            print("\n".join(boot.rows()))
+    wish, close = words().read(), rows.Close()
+    plan = life_plan.soak(wish.soak) if wish.soak else life_plan.chosen(wish.rows)
+    if wish.list:
+        print("\n".join(row for boot in plan for row in boot.rows()))
         return 0
-    vm.qemu_version()
-    if build:
+    if not wish.no_build:
+        stock = wish.kernel != "stock" and any(boot.first == "stock" for boot in plan)
         second = any(boot.first for boot in plan)
-        stock = any(boot.first == "stock" for boot in plan)
-        kernels = [kernel] + ["stock"] * (stock and kernel != "stock")
-        expect.build(*[["kernel.sh", k] for k in kernels], ["initramfs.sh", "life"],
-                           *[["initramfs.sh", "crash"]] * second)
+        rows.build([wish.kernel] + ["stock"] * stock, ["life"] + ["crash"] * second)
 
-    guests, missing = {}, {}
-    with report.Progress() as progress:
-        for boot in plan:
-            guest = (kexec.KexecGuest if boot.first else life_guest.LifeGuest)(
-                boot, kernel, progress)
-            reason = guest.machine.missing()
-            if reason:
-                missing[boot.name] = reason
-            else:
-                guests[boot.name] = guest
-        report.say("life: %d rows in %d boots of the kernel %s"
-                   % (sum(len(b.scenarios) for b in plan), len(guests), kernel))
-        results = dict(zip(guests, vm.boot_all(guests.values())))
+    missing = {boot.name: life_guest.machine_of(boot).missing() for boot in plan}
+    there = [boot for boot in plan if not missing[boot.name]]
+    guests, results = rows.boot(
+        there, lambda boot, progress: (kexec.KexecGuest if boot.first else life_guest.LifeGuest)(
+            boot, wish.kernel, progress),
+        "life: %d rows in %d boots of the kernel %s" % (
+            sum(len(b.scenarios) for b in plan), len(there), wish.kernel))
 
-    table, values, counts = [], [], {"PASS": 0, "FAIL": 0, "SKIP": 0}
+    values = []
     for boot in plan:
-        if boot.name in missing:
-            rows, seconds, log = {n: ("SKIP", missing[boot.name]) for n in boot.scenarios}, 0, ""
-        else:
-            result = results[boot.name]
-            rows, seconds, log = judge(guests[boot.name], result, kernel), result.seconds, result.log
-        for (name, (verdict, text)), row in zip(rows.items(), boot.rows()):
-            counts[verdict] += 1
-            table.append([row, boot.iommu, boot.mode, life_plan.SCENARIOS[name].text, verdict, text])
+        verdicts = {n: ("SKIP", missing[boot.name]) for n in boot.scenarios} \
+            if boot.name not in results else \
+            judge(guests[boot.name], results[boot.name], wish.kernel)
+        result = results.get(boot.name, Result(boot.name))
+        for (name, (verdict, text)), row in zip(verdicts.items(), boot.rows()):
             values.append({"row": row, "iommu": boot.iommu, "mode": boot.mode, "scenario": name,
-                           "verdict": verdict, "text": text, "boot_seconds": round(seconds, 1),
-                           "log": log})
-    for line in report.format_table(
-            ["row", "vIOMMU", "mode", "what happens under load", "result", "seen"], table):
-        report.say(line)
+                           "verdict": verdict, "text": text, "log": result.log,
+                           "boot_seconds": round(result.seconds, 1)})
+    close.counts.update(value["verdict"] for value in values)
+    rows.show(["row", "vIOMMU", "mode", "what happens under load", "result", "seen"], [
+        [v["row"], v["iommu"], v["mode"], life_plan.SCENARIOS[v["scenario"]].text, v["verdict"],
+         v["text"]] for v in values])
     for value in values:
         if value["verdict"] != "PASS":
             report.say("%(verdict)s %(row)s: %(text)s" % value)
     for name, result in results.items():
         for problem in problems(guests[name], result):
             report.say("boot %s: %s (log: %s)" % (name, problem, result.log))
-    seconds = time.monotonic() - started
-    name = "soak" if plan[0].scenarios == ("soak",) else "life"
-    report.write_json("%s/%s.json" % (report.BUILD, name), {
-        "kernel": kernel, "rows": values, "passed": counts["PASS"], "failed": counts["FAIL"],
-        "skipped": counts["SKIP"], "seconds": round(seconds, 1)})
-    report.say("life: %.0f s" % seconds)
-    report.say("%d passed, %d failed, %d skipped" % (
-        counts["PASS"], counts["FAIL"], counts["SKIP"]))
-    return 1 if counts["FAIL"] or not counts["PASS"] else 0
+    close.write("soak" if wish.soak else "life", {"kernel": wish.kernel, "rows": values})
+    report.say("life: %.0f s" % close.seconds())
+    return close.status()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: matrix.py [--no-build] [--no-stock] [--slice] [--promise] [--list] [--name=WORD]
                  [PATTERN...]
@@ -15,36 +15,31 @@ them; --promise nothing but the promise; --list shows what would run.  Results: 
 N skipped".
 """
 
-import os
 import sys
-import time
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
-from lib.guest import expect as guest_expect, log, vm            # noqa: E402
-from lib.matrix import beside as matrix_beside, expect, judge, trace  # noqa: E402
-from lib.matrix import plan as matrix_plan, report as matrix_report  # noqa: E402
+from lib import report, rows, trace                              # noqa: E402
+from lib.guest import log, vm                                    # noqa: E402
 from lib.guest.machine import qemu_devices, qemu_version         # noqa: E402
+from lib.matrix import beside as matrix_beside, expect, judge    # noqa: E402
+from lib.matrix import plan as matrix_plan, report as matrix_report  # noqa: E402
 
 TIMEOUT = 300           # of a boot, in seconds
 BESIDE = 120            # of one that is not judged, some of which hang
 
 
-def boots(patterns, options):
-    """What is to run, and the boots of the stock kernel that go beside it."""
+def boots(wish):
+    """The table, what is to run of it, and the boots of the stock kernel beside that."""
     table = matrix_plan.load()
-    plan = [b for b in matrix_plan.promise(table) if not (b.slow and "--slice" in options)]
-    if "--promise" not in options:
+    plan = [b for b in matrix_plan.promise(table) if not (b.slow and wish.slice)]
+    if not wish.promise:
         covering = matrix_plan.covering(table)
         for boot in covering:
             boot.rows = expect.rows(boot)
-        plan += matrix_plan.slice_of(covering) if "--slice" in options else covering
-    if patterns:
-        plan = [b for b in plan if any(b.matches(p) for p in patterns)]
-        if not plan:
-            raise report.Failure("no boot matches %s; --list names them" % " ".join(patterns))
-    return table, plan, [] if "--no-stock" in options else matrix_plan.twins(plan)
+        plan += matrix_plan.slice_of(covering) if wish.slice else covering
+    plan = rows.chosen(wish.rows, plan, matrix_plan.Boot.words, "--list names them")
+    return table, plan, [] if wish.no_stock else matrix_plan.twins(plan)
 
 
 def guest_for(boot, name, progress):
@@ -59,7 +54,7 @@ def guest_for(boot, name, progress):
         boot.machine, boot.append, [*command, "virtio-table"],
         TIMEOUT if boot.rows else BESIDE,
         [*trace.events(boot.machine.iommu), *matrix_beside.events(boot)], progress,
-        serve=beside.serve(),
+        serve={"counts": beside.counts},
         expected=log.faults_of(matrix_plan.EDU_PCI) if boot.vfio else ())
     return beside.guest
 
@@ -102,8 +97,8 @@ def misses(device, gone):
     return None
 
 
-def show(plan, twins):
-    for boot in plan + twins:
+def show(plan):
+    for boot in plan:
         print("%-22s %-8s %-7s %-14s %s" % (boot.name, boot.kernel, boot.machine.board[:7],
                                             boot.machine.iommu, boot.append))
         for row in boot.rows:
@@ -111,53 +106,30 @@ def show(plan, twins):
                                                row.expect.access))
 
 
-def build(plan):
-    flavours = {boot.flavour() for boot in plan}
-    guest_expect.build(*[["kernel.sh", f] for f in (
-        "stock", "devices-stock", "ours", "modular", "devices") if f in flavours],
-                       ["initramfs.sh"],
-                       *([["initramfs.sh", "modular"]] if "modular" in flavours else []))
-
-
-def run(plan, name):
-    """(results by name, reasons of what did not run)."""
-    skipped, guests = {}, {}
-    with report.Progress() as progress:
-        for boot in plan:
-            reason = why_not(boot)
-            if reason:
-                skipped[boot.name] = reason
-            else:
-                guests[boot.name] = guest_for(boot, name, progress)
-        report.say("matrix: %d boots for %d rows" % (len(guests), sum(len(b.rows) for b in plan)))
-        return dict(zip(guests, vm.boot_all(guests.values()))), skipped
-
-
 def main():
-    started = time.monotonic()
-    options = {w for w in sys.argv[1:] if w.startswith("--")}
-    name = next((w[7:] for w in options if w.startswith("--name=")), "matrix")
-    unknown = {w for w in options if not w.startswith("--name=")} - {
-        "--no-build", "--no-stock", "--slice", "--promise", "--list"}
-    if unknown:
-        raise report.Failure("no option %s: see the head of this file" % min(unknown))
-    patterns = [w for w in sys.argv[1:] if not w.startswith("--")]
-    patterns = patterns or (os.environ.get("ROWS") or "").split()
-    qemu_version()
-    table, plan, twins = boots(patterns, options)
-    if "--list" in options:
-        show(plan, twins)
+    words = rows.Words(__doc__, "--no-stock", "--slice", "--promise", "--list").patterns()
+    words.add_argument("--name", default="matrix", type=rows.name)
+    wish, close = words.read(), rows.Close()
+    rows.need("jinja2", "python3-jinja2")
+    table, plan, twins = boots(wish)
+    if wish.list:
+        show(plan + twins)
         return 0
-    if "--no-build" not in options:
-        build(plan + twins)
-    left_out = leave_out(plan)
-    results, skipped = run(plan + twins, name)
-    skipped.update(left_out)
+    every = plan + twins
+    flavours = {boot.flavour() for boot in every}
+    if not wish.no_build:
+        rows.build([f for f in ("stock", "devices-stock", "ours", "modular", "devices")
+                    if f in flavours], ["plain"] + ["modular"] * ("modular" in flavours))
+    skipped = leave_out(plan)
+    skipped.update({boot.name: reason for boot in every for reason in [why_not(boot)] if reason})
+    every = [boot for boot in every if boot.name not in skipped]
+    _, results = rows.boot(
+        every, lambda boot, progress: guest_for(boot, wish.name, progress),
+        "matrix: %d boots for %d rows" % (len(every), sum(len(b.rows) for b in plan)))
     verdicts = judge.judge(plan, results, skipped)
-    impossible = [] if patterns else judge.impossible(table["impossible"])
+    impossible = [] if wish.rows else judge.impossible(table["impossible"])
 
-    for line in matrix_report.table(verdicts):
-        report.say(line)
+    matrix_report.show(verdicts)
     for note, devices in matrix_report.notes(verdicts).items():
         report.say("%s %s/%s: %s" % (note[0], note[1], ",".join(devices), note[2]))
     for entry in impossible:
@@ -165,19 +137,19 @@ def main():
     for twin in twins:
         for problem in results[twin.name].problems if twin.name in results else ():
             report.say("stock %s: %s" % (twin.name, problem))
-    total = matrix_report.counts(verdicts, impossible)
-    if total["FAIL"]:
-        report.say("logs: %s/%s-*.log" % (report.LOGS, name))
-    seconds = time.monotonic() - started
+    close.counts.update([v.word for v in verdicts] + ["SKIP"] * len(impossible))
+    if close.counts["FAIL"]:
+        report.say("logs: %s/%s-*.log" % (report.LOGS, wish.name))
     times = {name: result.seconds for name, result in results.items()}
-    base = "%s/%s" % (report.BUILD, name)
-    matrix_report.write_json(base + ".json", verdicts, impossible, seconds, times)
-    matrix_report.write_junit(base + ".xml", verdicts, impossible, seconds)
-    matrix_report.write_page(base + ".html", verdicts, impossible, seconds, times)
+    close.write(wish.name, {
+        "rows": matrix_report.rows_json(verdicts),
+        "boots": {name: round(s, 1) for name, s in times.items()},
+        "not_possible": [matrix_report.not_possible(e) for e in impossible]})
+    base = "%s/%s" % (report.BUILD, wish.name)
+    matrix_report.write_junit(base + ".xml", verdicts, impossible, close)
+    matrix_report.write_page(base + ".html", verdicts, impossible, close, times)
     report.say("page: %s.html" % base)
-    report.say("%d passed, %d failed, %d skipped" % (
-        total["PASS"], total["FAIL"], total["SKIP"]))
-    return 1 if total["FAIL"] or not total["PASS"] else 0
+    return close.status()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: qemus.py [--no-build] [--no-speed] [PATTERN...]
 
@@ -18,13 +18,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
+from lib import report, rows                                     # noqa: E402
 from lib.bench import figures, plan                              # noqa: E402
 from lib.guest import expect, machine                            # noqa: E402
+from lib.matrix import plan as matrix_plan                       # noqa: E402
 
 SUITES = "bullseye - trixie"
 # Modes of ours, each beside one of stock's.
@@ -58,7 +58,7 @@ def run(qemu, script, name, *words, **env):
     if os.path.exists(path):
         os.unlink(path)
     expect.finish([SCRIPTS + script, "--name=" + name, *words],
-                        {**os.environ, "QEMU": qemu, **env})
+                  {**os.environ, "QEMU": qemu, **env})
     try:
         with open(path, encoding="utf-8") as found:
             return json.load(found)
@@ -90,52 +90,40 @@ def did(row):
 
 
 def main():
-    started = time.monotonic()
-    unknown = [w for w in sys.argv[1:] if w.startswith("--")
-               and w not in ("--no-build", "--no-speed")]
-    if unknown:
-        raise report.Failure("no option %s: see the head of this file" % unknown[0])
-    patterns = [w for w in sys.argv[1:] if not w.startswith("--")]
-    patterns = patterns or (os.environ.get("ROWS") or "").split()
-    speed = "--no-speed" not in sys.argv
+    wish, close = rows.Words(__doc__, "--no-speed").patterns().read(), rows.Close()
+    rows.chosen(wish.rows, matrix_plan.promise(matrix_plan.load()), matrix_plan.Boot.words,
+                "matrix.py --promise --list names them")
+    rows.need("jinja2", "python3-jinja2")
     suites = (os.environ.get("QEMUS") or SUITES).split()
     qemus = [program(suite) for suite in suites]
     versions = [version(qemu) for qemu in qemus]
-    if "--no-build" not in sys.argv:
-        expect.build(*(["kernel.sh", kernel] for kernel in KERNELS),
-                           ["initramfs.sh"], ["initramfs.sh", "modular"])
+    if not wish.no_build:
+        rows.build(KERNELS, ["plain", "modular"])
     found, measured = [], []
     for suite, qemu, number in zip(suites, qemus, versions):
         report.say("qemus: QEMU %s" % number)
         name = "qemus-" + ("here" if suite == "-" else suite)
         found.append(run(qemu, "matrix.py", name, "--no-build", "--promise",
-                         *patterns, ROWS=""))
-        if speed:
+                         *wish.rows, ROWS=""))
+        if not wish.no_speed:
             measured.append(run(qemu, "bench.py", name + "-speed", "--only=time",
                                 "--iommu=intel", QUICK="1"))
 
-    table = []
-    for rows in zip(*(one["rows"] for one in found)):
-        first = rows[0]
-        table.append([first["boot"], first["device"], first["iommu"][:30], first["dma_access"],
-                      *map(did, rows)])
-    total = {word: sum(one[word] for one in found) for word in ("passed", "failed", "skipped")}
-    report.write_json(report.BUILD + "/qemus.json", {
+    for one in found:
+        close.counts.update(PASS=one["passed"], FAIL=one["failed"], SKIP=one["skipped"])
+    close.write("qemus", {
         "qemus": [{"suite": suite, "version": number, "rows": one["rows"],
                    "not_possible": one["not_possible"], "seconds": one["seconds"]}
                   for suite, number, one in zip(suites, versions, found)],
-        "speed": [one["time"] for one in measured],
-        "seconds": round(time.monotonic() - started, 1), **total})
-    for line in report.format_table(["boot", "device", "IOMMU in guest", "dma_access",
-                                     *("QEMU " + v for v in versions)], table):
-        report.say(line)
+        "speed": [one["time"] for one in measured]})
+    names = ["QEMU " + v for v in versions]
+    rows.show(["boot", "device", "IOMMU in guest", "dma_access", *names], [
+        [of[0]["boot"], of[0]["device"], of[0]["iommu"][:30], of[0]["dma_access"], *map(did, of)]
+        for of in zip(*(one["rows"] for one in found))])
     if measured:
         report.say()
-        for line in report.format_table(["ratio (microseconds a request)", "", *(
-                "QEMU " + v for v in versions)], speed_table(measured)):
-            report.say(line)
-    report.say("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % total)
-    return 1 if total["failed"] or not total["passed"] else 0
+        rows.show(["ratio (microseconds a request)", "", *names], speed_table(measured))
+    return close.status()
 
 
 if __name__ == "__main__":

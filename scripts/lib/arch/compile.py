@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 from lib import report
+from lib.matrix.plan import load
 
 TREE = report.BUILD + "/linux"
 
@@ -25,67 +26,10 @@ class Config:
     options: dict = field(default_factory=dict)
 
 
-# What "compile everything" leaves out: slow, and nothing of ours depends on it.
-PLAIN = {"GCC_PLUGINS": "n", "KCOV": "n", "WERROR": "n"}
-# What virtio needs where nothing else is there.
-VIRTIO = {"NET": "y", "BLOCK": "y", "VIRTIO_MENU": "y", "BLK_DEV": "y", "VIRTIO_BLK": "y"}
-
-CONFIGS = [
-    Config("arm64", "arm64", "aarch64-linux-gnu-", "allmodconfig", "64 bits", {
-        "CPU_LITTLE_ENDIAN": "y"}),
-    Config("arm64be", "arm64", "aarch64-linux-gnu-", "allmodconfig", "64 bits, big-endian", {
-        "CPU_BIG_ENDIAN": "y"}),
-    Config("s390x", "s390", "s390x-linux-gnu-", "allmodconfig", "64 bits, big-endian"),
-    Config("powerpc64le", "powerpc", "powerpc64le-linux-gnu-", "allmodconfig", "64 bits", {
-        "CPU_LITTLE_ENDIAN": "y"}),
-    Config("riscv64", "riscv", "riscv64-linux-gnu-", "allmodconfig", "64 bits"),
-    Config("i386", "i386", "", "allmodconfig", "32 bits, DMA addresses of 32", {
-        "HIGHMEM4G": "y", "X86_PAE": "n"}),
-    Config("i386-pae", "i386", "", "allmodconfig", "32 bits, DMA addresses of 64", {
-        "HIGHMEM64G": "y", "ARCH_DMA_ADDR_T_64BIT": "y"}),
-    Config("i386-bare", "i386", "", "allnoconfig", "no IOMMU, no swiotlb, no debugfs", {
-        **VIRTIO, "PCI": "y", "VIRTIO_PCI": "y", "IOMMU_API": "n", "SWIOTLB": "n",
-        "DEBUG_FS": "n", "ARCH_HAS_DMA_OPS": "n"}),
-    Config("um", "um", "", "allnoconfig", "no DMA API", {
-        **VIRTIO, "64BIT": "y", "VIRTIO_UML": "y", "HAS_DMA": "n"}),
-]
-
-# Where an object is built only if an option is set: the first pattern that matches,
-# and the option; "" for what is there on 64-bit x86 only, where make check compiles it.
-# A file without one is a failure: say here what it depends on.
-NEEDS = [
-    ("arch/x86/kernel/qemu_iommu.c", "X86_QEMU_IOMMU_PASSTHROUGH"),
-    ("arch/x86/*", "X86"),
-    ("arch/um/drivers/virtio_uml.c", "VIRTIO_UML"),
-    ("drivers/block/virtio_blk.c", "VIRTIO_BLK"),
-    ("drivers/crypto/virtio/*", "CRYPTO_DEV_VIRTIO"),
-    ("drivers/gpu/drm/virtio/*", "DRM_VIRTIO_GPU"),
-    ("drivers/iommu/amd/*", ""),
-    ("drivers/iommu/intel/*", "INTEL_IOMMU"),
-    ("drivers/iommu/iommu.c", "IOMMU_API"),
-    ("drivers/iommu/virtio-iommu.c", "VIRTIO_IOMMU"),
-    ("drivers/net/caif/caif_virtio.c", "CAIF_VIRTIO"),
-    ("drivers/platform/mellanox/mlxbf-tmfifo.c", "MLXBF_TMFIFO"),
-    ("drivers/remoteproc/*", "REMOTEPROC"),
-    ("drivers/s390/virtio/virtio_ccw.c", "S390_GUEST"),
-    ("drivers/scsi/virtio_scsi.c", "SCSI_VIRTIO"),
-    ("drivers/vdpa/alibaba/*", "ALIBABA_ENI_VDPA"),
-    ("drivers/vdpa/vdpa_user/*", "VDPA_USER"),
-    ("drivers/vdpa/virtio_pci/*", "VP_VDPA"),
-    ("drivers/vhost/vringh.c", "VHOST_RING"),
-    ("drivers/virtio/ring/debug.c", "VIRTIO_DEBUG"),
-    ("drivers/virtio/ring/*", "VIRTIO"),
-    ("drivers/virtio/virtio.c", "VIRTIO"),
-    ("drivers/virtio/virtio_balloon.c", "VIRTIO_BALLOON"),
-    ("drivers/virtio/virtio_input.c", "VIRTIO_INPUT"),
-    ("drivers/virtio/virtio_mmio.c", "VIRTIO_MMIO"),
-    ("drivers/virtio/virtio_pci_admin_legacy_io.c", "VIRTIO_PCI_ADMIN_LEGACY"),
-    ("drivers/virtio/virtio_pci_legacy.c", "VIRTIO_PCI_LEGACY"),
-    ("drivers/virtio/virtio_pci_*", "VIRTIO_PCI"),
-    ("drivers/virtio/virtio_vdpa.c", "VIRTIO_VDPA"),
-    ("net/vmw_vsock/virtio_transport.c", "VIRTIO_VSOCKETS"),
-    ("sound/virtio/*", "SND_VIRTIO"),
-]
+TABLE = load(report.ROOT + "/scripts/arch.toml")
+CONFIGS = [Config(name, words["arch"], words["cross"], words["target"], words["what"],
+                  {**(TABLE["virtio"] if "bare" in words else {}), **words.get("options", {})})
+           for name, words in TABLE["config"].items()]
 
 
 def _git(*words):
@@ -123,11 +67,11 @@ def _users(header, *where):
 
 
 def needs(path):
-    for pattern, option in NEEDS:
+    for pattern, option in TABLE["needs"].items():
         if fnmatch.fnmatch(path, pattern):
             return option
-    raise report.Failure("the series touches %s: add what it depends on to NEEDS in "
-                         "scripts/lib/arch/compile.py" % path)
+    raise report.Failure("the series touches %s: add what it depends on to [needs] of "
+                         "scripts/arch.toml" % path)
 
 
 class Compile:
@@ -159,7 +103,7 @@ class Compile:
     def _configure(self):
         """Options that are as they must be not, or None if there is no configuration."""
         wish = self.obj + "/wish.config"
-        options = {**PLAIN, **self.config.options}
+        options = {**TABLE["plain"], **self.config.options}
         with open(wish, "w", encoding="ascii") as out:
             out.writelines("CONFIG_%s=%s\n" % pair for pair in options.items())
         if self._make(self.config.target, "KCONFIG_ALLCONFIG=" + wish):
@@ -222,6 +166,18 @@ class Compile:
         return ["%s: %s: %s" % (self.config.name, path, verdict)
                 for path, verdict in self.files.items() if verdict != "ok"] + \
                ["%s: %s" % (self.config.name, line) for line in dict.fromkeys(self.warnings())]
+
+
+def run(names):
+    """The configurations of these names, compiled."""
+    paths, done = files(), []
+    with report.Progress() as progress:
+        for config in CONFIGS:
+            if config.name in names:
+                progress.begin(config.name)
+                done.append(Compile(config, paths).run())
+                progress.end(config.name)
+    return done
 
 
 def nowhere(done):

@@ -2,6 +2,7 @@
 """From single runs to figures: medians with their spread, what a request
 takes, ratios of ours to stock, and the tables of them."""
 
+import itertools
 import statistics
 
 from lib.bench import plan
@@ -136,55 +137,50 @@ def headline_table(lines):
     return header, rows
 
 
+def pairs(found, cells):
+    """(vIOMMU, cell, mode, ours, stock's in the same mode) of what has either, in the
+    order of a table."""
+    for iommu, cell, mode in itertools.product(
+            plan.IOMMUS, cells, ("default", "pt", "lazy", "strict", "strict, bounce_max=0")):
+        yield (iommu, cell, mode, found.get((iommu, "ours", mode, cell)),
+               found.get((iommu,) + resolve("stock", plain_mode(mode)) + (cell,)))
+
+
 def timed_table(timed):
     """Ours beside stock in the same mode, and both against stock's pt."""
     header = ["vIOMMU", "cell", "mode", "ours us", "spread", "stock us", "spread",
               "ours/stock", "ours/stock pt", "ours MB/s", "stock MB/s", "ours CPU us",
               "stock CPU us"]
     rows = []
-    seen = {(iommu, mode, cell) for iommu, _, mode, cell in timed}
-    cells = list(plan.ALL_CELLS)
-    for iommu in plan.IOMMUS:
-        for cell in cells:
-            for mode in ("default", "pt", "lazy", "strict", "strict, bounce_max=0"):
-                if (iommu, mode, cell) not in seen:
-                    continue
-                ours = timed.get((iommu, "ours", mode, cell))
-                stock = timed.get((iommu,) + resolve("stock", plain_mode(mode)) + (cell,))
-                plain = timed.get((iommu, "stock", "pt", cell))
-                row = [IOMMU_NAMES[iommu], NAMES[cell], mode]
-                for one in (ours, stock):
-                    row += [number(one["us"]["median"]), between(one["us"])] if one else ["-", "-"]
-                row.append(number(ratio(ours["us"], stock["us"])) if ours and stock else "-")
-                row.append(number(ratio(ours["us"], plain["us"])) if ours and plain else "-")
-                for what in ("mb_s", "cpu_us"):
-                    row += [number(one[what]["median"]) if one else "-" for one in (ours, stock)]
-                rows.append(row)
+    for iommu, cell, mode, ours, stock in pairs(timed, plan.ALL_CELLS):
+        if not ours and (iommu, "stock", mode, cell) not in timed:
+            continue
+        plain = timed.get((iommu, "stock", "pt", cell))
+        row = [IOMMU_NAMES[iommu], NAMES[cell], mode]
+        for one in (ours, stock):
+            row += [number(one["us"]["median"]), between(one["us"])] if one else ["-", "-"]
+        row += [number(ours and one and ratio(ours["us"], one["us"])) for one in (stock, plain)]
+        for what in ("mb_s", "cpu_us"):
+            row += [number(one and one[what]["median"]) for one in (ours, stock)]
+        rows.append(row)
     return header, rows
 
 
-COLUMNS = ("maps", "unmaps", "dma_maps", "invalidations", "iotlb_misses", "descriptors")
+def beside(header, columns, rows):
+    """A table of (first cells, ours, stock): each of the columns of both."""
+    for what in columns:
+        header += [what.replace("_", " ") + " ours", "stock"]
+    return header, [[*first, *(number(one and one[what]) for what in columns
+                               for one in (ours, stock))] for first, ours, stock in rows]
 
 
 def counted_table(counted):
-    header = ["vIOMMU", "request", "mode"]
-    for what in COLUMNS:
-        header += [what.replace("_", " ") + " ours", "stock"]
-    rows = []
-    cells = [cell for cell, _ in plan.ALL_COUNTS]
-    for iommu in plan.IOMMUS:
-        for cell in cells:
-            for mode in ("default", "pt", "lazy", "strict", "strict, bounce_max=0"):
-                ours = counted.get((iommu, "ours", mode, cell))
-                stock = counted.get(
-                    (iommu,) + resolve("stock", plain_mode(mode)) + (cell,))
-                if not ours and not (stock and mode == "pt"):
-                    continue
-                row = [IOMMU_NAMES[iommu], NAMES[cell], mode]
-                for what in COLUMNS:
-                    row += [number(one[what]) if one else "-" for one in (ours, stock)]
-                rows.append(row)
-    return header, rows
+    return beside(
+        ["vIOMMU", "request", "mode"],
+        ("maps", "unmaps", "dma_maps", "invalidations", "iotlb_misses", "descriptors"),
+        (([IOMMU_NAMES[iommu], NAMES[cell], mode], ours, stock)
+         for iommu, cell, mode, ours, stock in pairs(counted, [c for c, _ in plan.ALL_COUNTS])
+         if ours or (stock and mode == "pt")))
 
 
 def instruction_table(cases):

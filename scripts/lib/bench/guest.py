@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from lib import report
+from lib import report, trace
 from lib.bench import plan, turns as bench_turns
 from lib.guest import vm
 from lib.guest.vm import Device, Machine
@@ -118,9 +118,8 @@ def parse_trace(lines, iommu, sent):
     seen = collections.Counter()
     filled, vectors, own, own_next = collections.Counter(), collections.Counter(), set(), False
     for line in lines:
-        event = re.sub(r"^\d+@\d+\.\d+:", "", line).split(" ", 1)[0]
-        seen[event] += 1
-        if event in plan.OWN_QUEUE:
+        seen[trace.event(line)] += 1
+        if trace.event(line) in plan.OWN_QUEUE:
             own_next = True
             continue
         match = re.search(r"virtqueue_fill vq (\S+) elem \S+ len (\d+)", line)
@@ -138,9 +137,9 @@ def parse_trace(lines, iommu, sent):
     return {
         "requests": sum(queues.values()),
         "vectors": sum(vectors[vq] for vq in queues),
-        "invalidations": sum(seen[e] for e in plan.INVALIDATIONS[iommu]),
-        "iotlb_misses": sum(seen[e] for e in plan.MISSES[iommu])
-                        if plan.MISSES[iommu] else None,
+        "invalidations": sum(seen[e] for e in trace.INVALIDATIONS[iommu]),
+        "iotlb_misses": sum(seen[e] for e in trace.MISSES[iommu])
+                        if iommu in trace.MISSES else None,
     }
 
 
@@ -157,18 +156,17 @@ def merge(seen, counted, iommu):
 
 def events_of(iommu):
     """What QEMU is to trace of a device behind a vIOMMU."""
-    return (plan.INVALIDATIONS[iommu] + plan.MISSES[iommu]
+    return (trace.INVALIDATIONS[iommu] + tuple(trace.events(iommu))
             + plan.QUEUES + (plan.OWN_QUEUE if iommu == "virtio" else ()))
 
 
-class Counter:
+class Counter(trace.Tail):
     """Has QEMU trace events while the guest counts a cell, and keeps what
     parse(lines, cell) makes of them."""
 
     def __init__(self, events, parse):
+        super().__init__()
         self.parse = parse
-        self.guest = None
-        self.offset = 0
         self.cells = {}
         self.events = [e for e in events if e in vm.trace_events()]
 
@@ -178,19 +176,15 @@ class Counter:
                                  "arguments": {"name": event, "enable": enable}})
 
     def begin(self, _):
-        path = self.guest.trace_file()
-        self.offset = os.path.getsize(path) if os.path.exists(path) else 0
+        self.skip()
         self._enable(True)
         return "counting"
 
     def end(self, cell):
         self._enable(False)
-        try:
-            with open(self.guest.trace_file(), encoding="utf-8", errors="replace") as trace:
-                trace.seek(self.offset)
-                self.cells[cell] = self.parse(trace, cell)
-        except OSError as error:
-            raise report.Failure("QEMU's trace: %s" % error.strerror) from None
+        if not os.path.exists(self.guest.trace_file()):
+            raise report.Failure("QEMU's trace is not there")
+        self.cells[cell] = self.parse(self.read(), cell)
         return "counted"
 
 
@@ -230,8 +224,8 @@ class _Measured(vm.Guest):
     def __init__(self, row, turn, steps, tap, progress):
         self.row = row
         self.turns = None
-        self.counter = Counter(events_of(row.iommu), lambda trace, cell: parse_trace(
-            trace, row.iommu, cell.startswith("send")))
+        self.counter = Counter(events_of(row.iommu), lambda lines, cell: parse_trace(
+            lines, row.iommu, cell.startswith("send")))
         self.counter.guest = self
         super().__init__(
             _name(row.iommu, row.kernel, row.mode, turn), vm.kernel_image(row.kernel),

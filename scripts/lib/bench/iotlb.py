@@ -5,7 +5,7 @@ whose every unmapping is a message that it has to obey."""
 
 import re
 
-from lib import report
+from lib import report, trace
 from lib.bench import figures, guest, plan
 from lib.guest import vm
 from lib.guest.vm import Device, Machine
@@ -23,24 +23,20 @@ CELLS = (("echo-60", 256), ("echo-1514", 256))
 # invalidates.
 MISS = re.compile(r"vhost_iotlb_miss \S+ step 1$")
 MESSAGE = re.compile(r"vhost_user_write req:22 ")
-EVENTS = ("vhost_iotlb_miss", "vhost_user_write") + plan.INVALIDATIONS["intel"]
+EVENTS = ("vhost_iotlb_miss", "vhost_user_write") + trace.INVALIDATIONS["intel"]
 FIGURES = ("misses", "invalidations_sent", "invalidations", "maps", "unmaps")
 
 
 def parse_trace(lines):
     """Misses of the back end, each of which is answered by a message, the other
     messages to it, and invalidations by the guest."""
-    misses = messages = invalidations = 0
-    for line in lines:
-        line = line.rstrip("\n")
-        misses += bool(MISS.search(line))
-        messages += bool(MESSAGE.search(line))
-        invalidations += any(event + " " in line for event in plan.INVALIDATIONS["intel"])
+    misses = sum(bool(MISS.search(line)) for line in lines)
+    messages = sum(bool(MESSAGE.search(line)) for line in lines)
     if messages < misses:
         raise report.Failure("QEMU answered %d of the %d misses of the back end"
                              % (messages, misses))
     return {"misses": misses, "invalidations_sent": messages - misses,
-            "invalidations": invalidations}
+            "invalidations": trace.invalidations(lines, "intel")}
 
 
 def machine():
@@ -51,7 +47,7 @@ def machine():
 
 
 def _guest(kernel, mode, progress):
-    counter = guest.Counter(EVENTS, lambda trace, _: parse_trace(trace))
+    counter = guest.Counter(EVENTS, lambda lines, _: parse_trace(lines))
     counter.guest = vm.Guest(
         "bench-iotlb-" + re.sub(r"[^\w-]+", "-", "%s-%s" % (kernel, mode)),
         vm.kernel_image(kernel), vm.initramfs("bench"), machine(),
@@ -91,18 +87,9 @@ def headlines(counted):
 
 def table(counted):
     """Stock beside ours, a row a mode."""
-    header = ["a frame there and back", "mode"]
-    for what in FIGURES:
-        header += [what.replace("_", " ") + " ours", "stock"]
-    rows = []
-    for cell, _ in CELLS:
-        for mode in dict.fromkeys(mode for _, mode in ROWS):
-            ours = counted.get(("ours", mode, cell))
-            stock = counted.get(("stock", figures.plain_mode(mode), cell))
-            if not ours:
-                continue
-            row = [plan.NAMES[cell], mode]
-            for what in FIGURES:
-                row += [figures.number(one and one[what]) for one in (ours, stock)]
-            rows.append(row)
-    return header, rows
+    modes = dict.fromkeys(mode for _, mode in ROWS)
+    return figures.beside(
+        ["a frame there and back", "mode"], FIGURES,
+        (([plan.NAMES[cell], mode], counted.get(("ours", mode, cell)),
+          counted.get(("stock", figures.plain_mode(mode), cell)))
+         for cell, _ in CELLS for mode in modes if ("ours", mode, cell) in counted))

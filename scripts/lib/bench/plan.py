@@ -107,15 +107,6 @@ INSTRUCTIONS = (
 )
 
 
-# QEMU's trace events by vIOMMU: what invalidates, and what shows that a
-# translation was not in its IOTLB.  virtio-iommu of QEMU has none.
-INVALIDATIONS = {
-    "intel": ("vtd_inv_desc_iotlb_global", "vtd_inv_desc_iotlb_domain",
-              "vtd_inv_desc_iotlb_pages"),
-    "amd": ("amdvi_pages_inval", "amdvi_all_inval"),
-    "virtio": ("virtio_iommu_unmap",),
-}
-MISSES = {"intel": ("vtd_iotlb_page_update",), "amd": ("amdvi_cache_update",), "virtio": ()}
 # Those by which virtio-iommu's own queue is told from the device's.
 OWN_QUEUE = ("virtio_iommu_map", "virtio_iommu_unmap")
 QUEUES = ("virtqueue_fill", "virtqueue_pop")

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tests of how make bench reads what it measured; no kernel, no QEMU."""
 
+import io
 import os
 import sys
 import threading
 import unittest
+from unittest import mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -16,6 +18,7 @@ from lib import report                                           # noqa: E402
 from lib.bench import figures, iotlb, plan, plot                 # noqa: E402
 from lib.bench import guest as bench_guest, turns as bench_turns  # noqa: E402
 from lib.bench.plot import Bar, Panel                            # noqa: E402
+from lib.system_python import system_python                      # noqa: E402
 
 
 def terse(name, read=(0, 0, 0, 0), write=(0, 0, 0, 0), error=0, cpu=("25%", "50%")):
@@ -29,18 +32,19 @@ def terse(name, read=(0, 0, 0, 0), write=(0, 0, 0, 0), error=0, cpu=("25%", "50%
 
 class Words(unittest.TestCase):
     def test_nothing_said_is_everything(self):
-        wish = bench.options([])
-        self.assertEqual((wish.build, wish.parts, wish.iommus, wish.name),
-                         (True, bench.PARTS, plan.IOMMUS, "bench"))
+        run = bench.Run(False, bench.words().read([]), mock.Mock())
+        self.assertEqual((run.parts, run.iommus), (bench.PARTS, plan.IOMMUS))
 
     def test_some_of_it_by_another_name(self):
-        wish = bench.options(["--no-build", "--only=time", "--iommu=amd", "--name=x"])
-        self.assertEqual((wish.build, wish.parts, wish.iommus, wish.name),
-                         (False, ("time",), ("amd",), "x"))
+        wish = bench.words().read(["--no-build", "--only=time", "--iommu=amd", "--name=x"])
+        self.assertEqual((wish.no_build, wish.only, wish.iommu, wish.name),
+                         (True, ["time"], ["amd"], "x"))
 
     def test_what_is_not_known_is_wrong(self):
         for word in ("--only=tim", "--iommu=arm", "--name=", "time"):
-            self.assertIsNone(bench.options([word]), word)
+            with mock.patch("sys.stderr", io.StringIO()), self.assertRaises(SystemExit) as end:
+                bench.words().read([word])
+            self.assertEqual(end.exception.code, 2, word)
 
 
 class Qemus(unittest.TestCase):
@@ -275,14 +279,44 @@ class Plan(unittest.TestCase):
 
 
 class Plot(unittest.TestCase):
-    def test_strings(self):
-        self.assertEqual(plot.quote('a "b"\nc\\d'), '"a \\"b\\"\\nc\\\\d"')
+    def drawn(self, bars, **words):
+        """The axes of two panels of the same bars, and their legends."""
+        groups = list(dict.fromkeys(group for _, group in bars))
+        panels = [Panel("t", "y", groups, {"s": "#000000"}, bars, **words) for _ in "ab"]
+        figure = plot.figure("title", panels)
+        with io.BytesIO() as out:
+            figure.savefig(out, format="svg")
+        return figure
 
+    @system_python("matplotlib")
     def test_zero_has_no_bar_on_a_logarithmic_axis_but_a_label(self):
-        script = plot.panel_script(Panel("t", "y", ["g"], [("s", "#000000")],
-                                               {("s", "g"): Bar(0, label="0.0")}, log=True))
-        self.assertIn("0 0.1 0.1 0.1", script)
-        self.assertTrue(any(line.startswith('set label "0.0"') for line in script))
+        axes = self.drawn({("s", "g"): Bar(0, label="0.0")}, log=True).axes[0]
+        self.assertEqual(axes.patches[0].get_height(), plot.LOG_FLOOR)
+        self.assertEqual([text.get_text() for text in axes.texts], ["0.0"])
+
+    @system_python("matplotlib")
+    def test_a_label_does_not_lie_on_the_line(self):
+        values = [n / 20 for n in range(2, 24)]
+        for top in (1.1, 2.5):
+            axes = self.drawn({("s", str(v)): Bar(v, label="x\n(1)") for v in [*values, top]},
+                              line=(1, "stock")).axes[0]
+            line = axes.transData.transform((0, 1))[1]
+            for value, text in zip(values, axes.texts):
+                box = text.get_window_extent()
+                self.assertFalse(box.y0 <= line <= box.y1, (value, top))
+
+    @system_python("matplotlib")
+    def test_there_is_one_legend_for_all_panels(self):
+        figure = self.drawn({("s", "g"): Bar(1), ("s", "h"): Bar(2)}, line=(1, "stock"))
+        self.assertEqual([[text.get_text() for text in legend.get_texts()]
+                          for legend in figure.legends], [["stock", "s"]])
+        self.assertEqual([axes.get_legend() for axes in figure.axes], [None, None])
+
+    def test_bars_of_what_bench_json_has(self):
+        panel, = plot.instruction_panels({("strict", "split", 1, 256): {
+            "ours": {"both": 50}, "stock": {"both": 100}}})
+        self.assertEqual(panel.bars, {
+            ("split ring", "1 × 256 B"): Bar(0.5, label="0.50\n(50 : 100)")})
 
 
 class Iotlb(unittest.TestCase):

@@ -15,11 +15,10 @@ from lib.life import plan
 from lib.guest.vm import MIB, Device, Machine
 
 LIMIT = 60              # seconds for anything that QEMU is asked to do
-PORTS = ("vthot", "vthots", "vtnet1b", "vthvc")      # what is plugged, each into a port of its own
-FIRST_PORT = 0x10
+FIRST_PORT = 0x10       # of those that devices are plugged into
 
-# The pair that is there from the start, and where it is if it is not virtio.
-NICS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
+# The pair of NICs that is there from the start, and where it is if it is not virtio.
+LOADED = ("vtnet0a", "vtnet0b")
 FIRST_E1000 = 0x18
 
 # Places where a disk fails: always at FAILS_HERE; once each, for a read or a write, in
@@ -34,29 +33,16 @@ SAID = re.compile(r"life: (ok|FAIL) (\S+) ?(.*)$")
 BROKEN = re.compile(r"queue broken")
 
 
+def _needs(boot):
+    return {"always"}.union(*(plan.SCENARIOS[name].devices for name in boot.scenarios))
+
+
 def machine_of(boot):
     """What is there from the start, in a guest of a boot."""
-    needs = {d for name in boot.scenarios for d in plan.SCENARIOS[name].devices}
-    devices = [Device("blk", "vtmain", access=True)]
-    if "e1000" not in needs:
-        devices += [Device("net", "vtnet0a", access=True, wire="net0.a", mac=NICS[0]),
-                    Device("net", "vtnet0b", access=True, wire="net0.b", mac=NICS[1],
-                           packed=True, options="event_idx=off")]
-    if "vtscsi" in needs:
-        devices.append(Device("scsi", "vtscsi", access=True))
-    if "vtnet1b" in needs:
-        devices.append(Device("net", "vtnet1a", access=True, wire="net1.a",
-                              mac="52:54:00:00:01:01"))
-    for name, action in (("vtbad", "report"), ("vtstop", "stop")):
-        if name in needs:
-            devices.append(Device("blk", name, access=True,
-                                  options="rerror=%s,werror=%s" % (action, action)))
-    if "vhost" in needs:
-        devices.append(Device("vhost-user-blk", "vhost"))
-    if "vtdump" in needs:
-        devices.append(Device("blk", "vtdump", access=True, size=512 * MIB))
-    if "kernels" in needs:
-        devices.append(Device("9p", "kernels"))
+    needs = _needs(boot)
+    devices = [Device(id=name, **words) for name, words in plan.TABLE["device"].items()
+               if plan.TABLE["with"].get(name, name) in needs
+               and not (name in LOADED and "e1000" in needs)]
     return Machine(boot.iommu, devices, memory="512M",
                    room="slots=1,maxmem=8G" if "e1000" in needs else "",
                    one_thread=bool(hot_devices(boot)))
@@ -64,15 +50,8 @@ def machine_of(boot):
 
 def hot_devices(boot):
     """What is plugged in the course of a boot."""
-    needs = {d for name in boot.scenarios for d in plan.SCENARIOS[name].devices}
-    known = {"vthot": Device("blk", "vthot", access=True, packed=True),
-             "vthots": Device("scsi", "vthots", access=True),
-             "vtnet1b": Device("net", "vtnet1b", access=True, mac="52:54:00:00:01:02"),
-             "vthvc": Device("console", "vthvc", access=True)}
-    found = [known[name] for name in PORTS if name in needs]
-    for device in found:
-        device.bus = "port-" + device.id
-    return found
+    return [Device(id=name, bus="port-" + name, **words)
+            for name, words in plan.TABLE["hot"].items() if name in _needs(boot)]
 
 
 def typed(words):
@@ -138,7 +117,8 @@ class LifeGuest(vm.Guest):
             for number, end in enumerate("ab"):
                 args += ["-netdev", "socket,fd=%d,id=e1000-%s" % (self._wire("net0." + end), end),
                          "-device", "e1000,netdev=e1000-%s,mac=%s,romfile=,bus=pcie.0,addr=0x%x"
-                         % (end, NICS[number], FIRST_E1000 + number)]
+                         % (end, plan.TABLE["device"][LOADED[number]]["mac"],
+                            FIRST_E1000 + number)]
         if self.plan.native:
             args += ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
         return args

@@ -30,29 +30,29 @@ ROW = ("vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_blk"
 
 class Plan(unittest.TestCase):
     def test_part_of_a_name_chooses_rows(self):
-        self.assertEqual([row for boot in life_plan.chosen("migrate/power") for row in boot.rows()],
+        self.assertEqual([row for boot in life_plan.chosen(["migrate/power"]) for row in boot.rows()],
                          ["migrate/power", "migrate/power-strict"])
 
     def test_a_pattern_chooses_rows(self):
-        self.assertEqual([row for boot in life_plan.chosen("kill/*end") for row in boot.rows()],
+        self.assertEqual([row for boot in life_plan.chosen(["kill/*end"]) for row in boot.rows()],
                          ["kill/back-end"])
 
     def test_nothing_chooses_all_and_a_few_second_kernels(self):
-        rows = [b.rows() for b in life_plan.chosen("")]
+        rows = [b.rows() for b in life_plan.chosen([])]
         self.assertEqual(rows[:len(life_plan.BOOTS)], [b.rows() for b in life_plan.BOOTS])
         self.assertCountEqual([row for row, in rows[len(life_plan.BOOTS):]],
                               life_plan.KEXEC_SLICE)
 
     def test_every_kernel_starts_every_other(self):
-        rows = [row for b in life_plan.chosen("kdump/*") for row in b.rows()]
+        rows = [row for b in life_plan.chosen(["kdump/*"]) for row in b.rows()]
         self.assertEqual((len(rows), len(set(rows))), (54, 54))
-        self.assertEqual(len(life_plan.chosen("kexec/*-stock-*")), 9)
+        self.assertEqual(len(life_plan.chosen(["kexec/*-stock-*"])), 9)
         names = [b.name for b in life_plan.BOOTS + life_plan.KEXEC_BOOTS]
         self.assertEqual(len(names), len(set(names)))
 
     def test_what_a_crash_kernel_gets_by_default(self):
         def words(row):
-            boot, = life_plan.chosen(row)
+            boot, = life_plan.chosen([row])
             return boot.expect_first(True).access, boot.expect(True).access
         self.assertEqual(words("kdump/intel-default-default"), ("identity", "translated-lazy"))
         self.assertEqual(words("kdump/amd-type-default"),
@@ -62,12 +62,12 @@ class Plan(unittest.TestCase):
 
     def test_no_row_is_an_error_that_names_the_rows(self):
         with self.assertRaisesRegex(report.Failure, "no row matches .*nothing.* plug-blk/plug "):
-            life_plan.chosen("nothing")
+            life_plan.chosen(["nothing"])
 
     def test_what_is_chosen_keeps_what_the_boot_is(self):
-        boot = life_plan.chosen("native-strict")[0]
+        boot = life_plan.chosen(["native-strict"])[0]
         self.assertTrue(boot.native)
-        self.assertEqual(life_plan.chosen("migrate/amd")[0].refused.keys(), {"migrate"})
+        self.assertEqual(life_plan.chosen(["migrate/amd"])[0].refused.keys(), {"migrate"})
 
     def test_the_guest_knows_every_scenario(self):
         with open(GUEST, encoding="utf-8") as script:
@@ -147,7 +147,7 @@ class Kexec(unittest.TestCase):
 
     def guest(self, row, output, kernel=()):
         with mock.patch.object(vm, "kernel_image"), mock.patch.object(vm, "initramfs"):
-            guest = kexec.KexecGuest(life_plan.chosen(row)[0], "ours", None)
+            guest = kexec.KexecGuest(life_plan.chosen([row])[0], "ours", None)
         guest.result.output, guest.result.kernel = output, list(kernel)
         return guest
 
@@ -183,15 +183,18 @@ class Kexec(unittest.TestCase):
         self.assertNotIn("iommu=", line)
 
 
-class Options(unittest.TestCase):
+class Words(unittest.TestCase):
     def test_a_soak(self):
-        _, kernel, plan, _ = life.options(["--soak=30", "--kernel=stock"])
-        self.assertEqual((kernel, [b.scenarios for b in plan]), ("stock", [("soak",), ("soak",)]))
+        wish = life.words().read(["--soak=30", "--kernel=stock"])
+        self.assertEqual((wish.kernel, wish.soak), ("stock", 30))
+        self.assertEqual([b.scenarios for b in life_plan.soak(30)], [("soak",), ("soak",)])
         self.assertEqual(life_plan.SCENARIOS["soak"].rounds, 30)
 
     def test_wrong_ones(self):
-        for words in (["--soak=0"], ["--soak=long"], ["--kernel=mine"], ["--fast"]):
-            self.assertIsNone(life.options(words), words)
+        for word in ("--soak=0", "--soak=long", "--kernel=mine", "--fast"):
+            with mock.patch("sys.stderr", io.StringIO()), self.assertRaises(SystemExit) as end:
+                life.words().read([word])
+            self.assertEqual(end.exception.code, 2, word)
 
 
 class Qmp(unittest.TestCase):
@@ -209,7 +212,7 @@ class Waking(unittest.TestCase):
     def guest(self, answers):
         """A guest whose QEMU does what answers say, functions of it per command."""
         with mock.patch.object(vm, "kernel_image"), mock.patch.object(vm, "initramfs"):
-            guest = life_guest.LifeGuest(life_plan.chosen("suspend/power")[0], "ours", None)
+            guest = life_guest.LifeGuest(life_plan.chosen(["suspend/power"])[0], "ours", None)
         asked = []
 
         def command(name, **_):

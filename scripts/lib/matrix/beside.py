@@ -3,56 +3,42 @@
 translations and invalidations are counted while the first works alone, and then
 while both do."""
 
-import os
 import re
 
-from lib import report
-from lib.bench import plan
-from lib.matrix import trace as matrix_trace
+from lib import trace
 
 COUNTED = re.compile(r"disks-beside: (\w+) (.*)$")
 
 
-class Beside:
+class Beside(trace.Tail):
     """The host's part while the guest reads: it says what QEMU has seen since it
     was asked the last time, or with "begin" since QEMU began."""
 
     def __init__(self, boot):
+        super().__init__()
         self.boot = boot
-        self.guest = None
-        self.offset = 0
         self.requests = {}
 
-    def serve(self):
-        return {"counts": self._counts}
-
-    def _counts(self, since):
-        path, lines = self.guest.trace_file(), []
+    def counts(self, since):
         if since == "begin":
             self.offset, self.requests = 0, {}
-        if os.path.exists(path):
-            with open(path, encoding="utf-8", errors="replace") as trace:
-                trace.seek(self.offset)
-                lines = trace.read().splitlines()
-                self.offset = trace.tell()
-        iommu = self.boot.machine.iommu
-        translations = matrix_trace.translations(lines, iommu)
-        words = ["invalidations=%d" % matrix_trace.invalidations(lines, iommu)]
+        lines, iommu = self.read(), self.boot.machine.iommu
+        translations = trace.translations(lines, iommu)
+        words = ["invalidations=%d" % trace.invalidations(lines, iommu)]
+        devices = {d.id: d for d in self.boot.machine.devices}
         for one in self.guest.qmp.command("query-blockstats"):
             id_ = one["device"].removeprefix("drive-")
-            device = next((d for d in self.boot.machine.devices if d.id == id_), None)
-            if not device:
-                continue
-            done = one["stats"]["rd_operations"] + one["stats"]["wr_operations"]
-            words += ["%s.requests=%d" % (id_, done - self.requests.get(id_, 0)),
-                      "%s.translations=%d" % (id_, translations[device.pci()])]
-            self.requests[id_] = done
+            if id_ in devices:
+                done = one["stats"]["rd_operations"] + one["stats"]["wr_operations"]
+                words += ["%s.requests=%d" % (id_, done - self.requests.get(id_, 0)),
+                          "%s.translations=%d" % (id_, translations[devices[id_].pci()])]
+                self.requests[id_] = done
         return " ".join(words)
 
 
 def events(boot):
     """What more QEMU is to trace for it."""
-    return plan.INVALIDATIONS[matrix_trace.kind(boot.machine.iommu)] if boot.beside else ()
+    return trace.INVALIDATIONS[trace.kind(boot.machine.iommu)] if boot.beside else ()
 
 
 def command(boot):

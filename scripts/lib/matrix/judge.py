@@ -4,8 +4,9 @@
 import subprocess
 from dataclasses import dataclass, field
 
+from lib import trace
 from lib.guest import expect, machine
-from lib.matrix import beside, trace
+from lib.matrix import beside
 from lib.matrix.expect import Wish
 from lib.matrix.plan import EDU, EDU_PCI, Boot, Row
 
@@ -79,10 +80,13 @@ def problems_of(boot, row, result):
     seen = trace.translations(result.trace, boot.machine.iommu)
     if row.seen is not None and (pci in seen) != row.seen:
         problems.append("QEMU has %s its DMA" % ("not translated" if row.seen else "translated"))
-    if boot.kernel != "stock":
+    wanted = boot.log
+    if wanted is None and boot.kernel != "stock":
         wanted = Wish(boot.append).log()
-        if not any(line.endswith(wanted) for line in result.kernel):
-            problems.append("the kernel's log has no line: " + wanted)
+    if wanted and not any(line.rstrip().endswith(wanted) for line in result.kernel):
+        problems.append("the kernel's log has no line: " + wanted)
+    problems += ["the x86 default is here too: " + line for line in result.kernel
+                 if boot.machine.board in machine.FOREIGN and "QEMU guest" in line]
     if row.device in boot.beside[:1]:
         problems += beside.problems(boot, result.output)
     return problems

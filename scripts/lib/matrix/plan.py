@@ -2,7 +2,6 @@
 """The boots of make matrix: those that scripts/matrix.toml writes out, and those
 that are made of its factors until every two levels that may meet have met."""
 
-import fnmatch
 import itertools
 import random
 import re
@@ -47,7 +46,8 @@ class Boot:
     versions of QEMU that do not say so, by the version.  beside: a disk that bypasses
     the IOMMU, and one that does not, to be counted beside each other.
     levels: those of the factors, if it is a covering boot, and those of its devices
-    by their id.  twin: the boot of the stock kernel to be put beside it."""
+    by their id.  twin: the boot of the stock kernel to be put beside it.  log: a line that
+    the kernel's log must have, by default the one that its parameters ask for."""
     name: str
     kernel: str
     machine: Machine
@@ -62,6 +62,7 @@ class Boot:
     levels: dict = field(default_factory=dict)
     device_levels: dict = field(default_factory=dict)
     twin: object = None
+    log: object = None
 
     def flavour(self):
         """What kernel.sh calls the kernel, with the drivers of the rarer devices where
@@ -70,11 +71,9 @@ class Boot:
             return {"ours": "devices", "stock": "devices-stock"}[self.kernel]
         return self.kernel
 
-    def matches(self, pattern):
-        """Whether ROWS=pattern asks for it: as a word with * and ?, or in its name, in
-        one of its rows, or in its parameters."""
-        words = [self.name, self.append] + ["%s %s" % (r.device, r.text) for r in self.rows]
-        return any(fnmatch.fnmatch(word, pattern) or pattern in word for word in words)
+    def words(self):
+        """What a pattern may match."""
+        return [self.name, self.append] + ["%s %s" % (r.device, r.text) for r in self.rows]
 
 
 def load(path=FILE):
@@ -90,13 +89,17 @@ def load(path=FILE):
 SEEN = {"-": None, "translated": True, "untranslated": False}
 
 
+def devices(table, groups, **more):
+    """The devices of some groups, with more words where a device has not its own."""
+    return [Device(id=id_, **{**more, **words}) for group in groups
+            for id_, words in table["devices"][group].items()]
+
+
 def promise(table):
     """The boots that are written out."""
     boots = []
     for name, entry in table["boot"].items():
-        devices = [Device(id=id_, **words) for group in entry["devices"]
-                   for id_, words in table["devices"][group].items()]
-        machine = Machine(entry["iommu"], devices,
+        machine = Machine(entry["iommu"], devices(table, entry["devices"]),
                           default_bus_bypass=entry.get("root_bypass", False),
                           iommu_options=entry.get("iommu_options", ""))
         if entry.get("vfio"):
@@ -361,20 +364,20 @@ def covering(table):
     """The boots of the covering design; rows are given to them by matrix_expect."""
     factors, boots = Factors(table), []
     for number, (levels, chosen) in enumerate(cover(factors), 1):
-        devices, by_id = [], {}
+        made, by_id = [], {}
         for one in chosen:
             id_ = "%s%d" % (one["kind"].replace("9p", "plan9-"),   # QEMU wants a letter first
-                            sum(d.kind == one["kind"] for d in devices))
+                            sum(d.kind == one["kind"] for d in made))
             by_id[id_] = one
-            devices.append(Device(
+            made.append(Device(
                 one["kind"], id_, access=one["access"] == "on", mode=one["mode"],
                 packed=one["ring"] == "packed", bus=one["place"],
                 tap=(one["kind"], one["queues"]) == ("net", "2"),
                 queues=2 if (one["kind"], one["queues"]) == ("net", "2") else 1,
                 options=",".join(_options(one, levels))))
-        bridge = place(devices)
+        bridge = place(made)
         iommu, options = _iommu(levels)
-        machine = Machine(iommu, devices, levels["root"] == "bypasses", board=levels["board"],
+        machine = Machine(iommu, made, levels["root"] == "bypasses", board=levels["board"],
                           iommu_options=options, bridge=bridge)
         append = levels["parameters"].replace("-", "", 1) \
             if levels["parameters"] == "-" else levels["parameters"]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Tests of the covering design of make matrix, of its expectations, and of how
-results are judged and reported."""
+results are judged."""
 
 import itertools
 import os
@@ -9,17 +9,16 @@ import sys
 import tempfile
 import unittest
 from unittest import mock
-from xml.etree import ElementTree
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
 import matrix                                                           # noqa: E402
 from lib import report                                           # noqa: E402
+from lib import rows, trace                                      # noqa: E402
 from lib.guest import log, vm                                    # noqa: E402
 from lib.guest import machine as guest_machine, result as guest_result  # noqa: E402
-from lib.matrix import beside, expect, judge, plan, trace        # noqa: E402
-from lib.matrix import report as matrix_report                   # noqa: E402
+from lib.matrix import beside, expect, judge, plan               # noqa: E402
 from lib.guest.expect import Expect                              # noqa: E402
 from lib.guest.machine import Device, Machine                    # noqa: E402
 
@@ -344,57 +343,7 @@ class TestTwins(unittest.TestCase):
     def test_rows_chooses_by_name_row_and_parameters(self):
         boot, _ = made(True)
         for pattern, does in (("b", True), ("iommu=on", True), ("a x", True), ("c*", False)):
-            self.assertEqual(boot.matches(pattern), does, pattern)
-
-
-class TestReport(unittest.TestCase):
-    def setUp(self):
-        boot, _ = made(True)
-        boot.append = "<&>"
-        self.verdicts = [
-            judge.Verdict(boot, boot.rows[0], "PASS"),
-            judge.Verdict(boot, boot.rows[0], "FAIL", ["a < b"], "FAILS: x")]
-        self.impossible = [("sound", "QEMU 8.2", "no such device")]
-
-    def written(self, write, *args):
-        with tempfile.TemporaryDirectory() as folder:
-            path = folder + "/out"
-            write(path, self.verdicts, self.impossible, 61.0, *args)
-            with open(path, encoding="utf-8") as file:
-                return file.read()
-
-    def test_what_is_said_of_several_devices_is_said_once(self):
-        boot, other = made(True)[0], made(True)[0]
-        other.name = "c"
-        rows = [plan.Row(name, "", "", boot.rows[0].expect) for name in "xyz"]
-        self.assertEqual(matrix_report.notes([
-            judge.Verdict(boot, rows[0], "SKIP", ["not here"]),
-            judge.Verdict(boot, rows[1], "SKIP", ["not here"]),
-            judge.Verdict(boot, rows[2], "FAIL", ["not here"]),
-            judge.Verdict(other, rows[2], "SKIP", ["not here"])]), {
-                ("SKIP", "b", "not here"): ["x", "y"], ("FAIL", "b", "not here"): ["z"],
-                ("SKIP", "c", "not here"): ["z"]})
-
-    def test_junit_counts_what_passed_failed_and_was_skipped(self):
-        suite = ElementTree.fromstring(self.written(matrix_report.write_junit)).find("testsuite")
-        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("skipped")),
-                         ("3", "1", "1"))
-        self.assertEqual(suite.find("testcase/failure").get("message"), "a < b")
-
-    def test_the_page_has_the_reason_of_each_failure_and_no_raw_text(self):
-        with mock.patch.object(guest_machine, "qemu_version", return_value=(7, 2)):
-            page = self.written(matrix_report.write_page, {"b": 1.0})
-        self.assertIn("a &lt; b", page)
-        self.assertIn("&lt;&amp;&gt;", page)
-        self.assertNotIn("<&>", page)
-        self.assertIn("no such device", page)
-        self.assertIn("prefers-color-scheme: dark", page)
-
-    def test_the_page_needs_nothing_from_elsewhere(self):
-        with mock.patch.object(guest_machine, "qemu_version", return_value=(7, 2)):
-            page = self.written(matrix_report.write_page, {})
-        for word in ("http", "<script", "src=", "@import"):
-            self.assertNotIn(word, page)
+            self.assertEqual(rows.matches(pattern, boot.words()), does, pattern)
 
 
 class WhyNot(unittest.TestCase):
