@@ -23,35 +23,31 @@ logs=$build/check
 obj=$tree/build-check
 series=series/$BASE
 
-CHECKS=(series checkpatch warnings sparse dma-api coccinelle addresses
-	kernel-doc exports maintainers abi docs shellcheck python length)
-
-# A check prints what it has to say and returns one of these.
-FAIL=1
-SKIP=4
+# A row a check, in the order of a run: its name and the programs that it needs.
+# check_NAME says what it has to say and returns 0 or 1.
+checks='
+series
+checkpatch	perl
+configs
+warnings	gcc
+sparse		sparse
+dma-api		spatch
+coccinelle	spatch
+addresses
+kernel-doc	perl
+exports
+maintainers
+abi		perl
+docs		sphinx-build
+shellcheck	shellcheck
+python		python3
+length
+'
 
 die()
 {
 	echo "check: $*" >&2
 	exit 1
-}
-
-skip()
-{
-	echo "$*"
-	return $SKIP
-}
-
-# need PROGRAM...: the check is skipped where one is missing.
-need()
-{
-	local p
-
-	for p; do
-		command -v "$p" >/dev/null ||
-			skip "$p is not installed: scripts/deps.sh check" ||
-			return
-	done
 }
 
 # silent COMMAND...: fails if the command fails or prints anything.
@@ -143,10 +139,10 @@ kmake()
 		CC="$cc" HOSTCC="$hostcc" "$@"
 }
 
-# A configured object directory, used for nothing but compiling our files.
+# Once a run: a configured object directory, used for nothing but compiling our files.
 configure()
 {
-	[ -z "${configured:-}" ] || return 0
+	[ ! -e "$logs/configured" ] || return 0
 	mkdir -p "$obj"
 	if ! {
 		kmake tinyconfig &&
@@ -158,9 +154,24 @@ configure()
 	} >"$logs/configure.log" 2>&1; then
 		tail -n 20 "$logs/configure.log"
 		echo "the tree cannot be configured: $logs/configure.log"
-		return $FAIL
+		return 1
 	fi
-	configured=y
+	touch "$logs/configured"
+}
+
+# compile NAME VARIABLE=VALUE...: our objects; fails if lines of ours are complained of.
+compile()
+{
+	local raw=$logs/$1.raw
+
+	shift
+	configure || return
+	# shellcheck disable=SC2046
+	kmake "$@" $(objects) 2>"$raw" || {
+		cat "$raw"
+		return 1
+	}
+	about_ours <"$raw"
 }
 
 # -- checks ------------------------------------------------------------------
@@ -175,7 +186,7 @@ check_series()
 	for p in "$series"/[0-9]*; do
 		[ -s "$p/message" ] || {
 			echo "$p: no message"
-			ret=$FAIL
+			ret=1
 			continue
 		}
 		awk -v file="$p/message" '
@@ -188,7 +199,7 @@ check_series()
 				print file ":" NR ": nobody gave this tag"
 				e = 1
 			}
-			END { exit e }' "$p/message" || ret=$FAIL
+			END { exit e }' "$p/message" || ret=1
 		[ ! -f "$p/files" ] ||
 			sed -n 's/^A[[:space:]]*//p' "$p/files" >>"$logs/listed"
 	done
@@ -228,8 +239,8 @@ check_series()
 					e = 1
 				}
 			exit e
-		}' || ret=$FAIL
-	[ ! -e "$logs/no-license" ] || ret=$FAIL
+		}' || ret=1
+	[ ! -e "$logs/no-license" ] || ret=1
 	return $ret
 }
 
@@ -240,7 +251,6 @@ check_checkpatch()
 {
 	local root=$logs/root f
 
-	need perl || return
 	# A tree without get_maintainer.pl and spdxcheck.py, which checkpatch
 	# would run for each file and which take longer than all the rest.
 	# check_series looks at licenses.
@@ -288,37 +298,45 @@ check_checkpatch()
 		}' scripts/checkpatch-allowed -
 }
 
+# What is up to date is silent: compile it anew.
 check_warnings()
 {
-	local ret=0
-
-	need gcc || return
-	configure || return
-	# What is up to date is silent: compile it anew.
 	objects | sed "s,^,$obj/," | xargs rm -f
-	# shellcheck disable=SC2046
-	kmake W=1 $(objects) 2>"$logs/warnings.raw" || {
-		cat "$logs/warnings.raw"
-		return $FAIL
-	}
-	about_ours <"$logs/warnings.raw" || ret=$FAIL
-	return $ret
+	compile warnings W=1
 }
 
 check_sparse()
 {
-	local ret=0
+	compile sparse C=2 CHECK=sparse CF=-D__CHECK_ENDIAN__
+}
 
-	need sparse || return
-	configure || return
-	# shellcheck disable=SC2046
-	kmake C=2 CHECK=sparse CF=-D__CHECK_ENDIAN__ $(objects) \
-		2>"$logs/sparse.raw" || {
-		cat "$logs/sparse.raw"
-		return $FAIL
-	}
-	about_ours <"$logs/sparse.raw" || ret=$FAIL
-	return $ret
+# Each flavour of scripts/kernel.sh can have the options that it asks for.  Those of
+# one architecture share a folder: begin with one of each.
+check_configs()
+{
+	local cc flavour
+	local -a flavours=()
+
+	while read -r flavour cc; do
+		if command -v "$cc" >/dev/null; then
+			flavours+=("$flavour")
+		else
+			echo "$flavour: not looked at, for $cc is not installed"
+		fi
+	done <<-END
+		debug	gcc
+		arm64	aarch64-linux-gnu-gcc
+		kcsan	gcc
+		s390x	s390x-linux-gnu-gcc
+		kmsan	clang
+		modular	gcc
+		devices	gcc
+	END
+	printf '%s\n' "${flavours[@]}" |
+		xargs -P "$JOBS" -I{} scripts/kernel.sh --configure {} 2>&1 |
+		grep -E '^(kernel|args|make) ?[^:]*: |error' >"$logs/configs.raw" || true
+	cat "$logs/configs.raw"
+	[ "$(grep -c 'can be configured$' "$logs/configs.raw")" -eq ${#flavours[@]} ]
 }
 
 dma_api()
@@ -332,19 +350,18 @@ check_dma-api()
 {
 	local bad=scripts/tests/dma-api-bad.c f ret=0
 
-	need spatch || return
 	dma_api $bad | cut -d: -f2 | sort -nu >"$logs/dma-api.found"
 	grep -n '/\* found \*/' $bad | cut -d: -f1 | sort -nu |
 		diff - "$logs/dma-api.found" || {
 		echo "the rule does not find just the marked lines of $bad"
-		ret=$FAIL
+		ret=1
 	}
 	cd "$tree"
 	dma_api drivers/virtio/ring/dma.c >"$logs/dma-api.dma"
 	for f in dma_map_ dma_unmap_ dma_alloc_ dma_free_ dma_sync_ virt_to_phys; do
 		grep -q ": $f" "$logs/dma-api.dma" || {
 			echo "the rule does not find $f in dma.c"
-			ret=$FAIL
+			ret=1
 		}
 	done
 	for f in drivers/virtio/ring/*.[ch]; do
@@ -356,10 +373,10 @@ check_dma-api()
 		*)	spatch --very-quiet --no-includes --parse-c "$f" 2>&1 |
 				grep 'perfect = 1' >/dev/null || {
 				echo "$f: spatch parses it in part only"
-				ret=$FAIL
+				ret=1
 			} ;;
 		esac
-		silent dma_api "$f" || ret=$FAIL
+		silent dma_api "$f" || ret=1
 	done
 	return $ret
 }
@@ -387,7 +404,6 @@ check_coccinelle()
 {
 	local -a files
 
-	need spatch || return
 	cd "$tree"
 	mapfile -t files < <(added 'arch/*.c' 'drivers/*.c')
 	# shellcheck disable=SC2016
@@ -406,16 +422,15 @@ check_addresses()
 	for f in drivers/virtio/ring/*.[ch]; do
 		case $f in */dma.c) continue ;; esac
 		"$cpp" -fpreprocessed -dD -E "$f" 2>/dev/null |
-			grep -nwE "$words" | sed "s,^,$f: ," | grep . && ret=$FAIL
+			grep -nwE "$words" | sed "s,^,$f: ," | grep . && ret=1
 	done
 	git grep --untracked -nwE 'virt_to_phys|sg_phys|page_to_phys' \
-		-- drivers/virtio ':!drivers/virtio/ring/dma.c' && ret=$FAIL
+		-- drivers/virtio ':!drivers/virtio/ring/dma.c' && ret=1
 	return $ret
 }
 
 check_kernel-doc()
 {
-	need perl || return
 	cd "$tree"
 	# shellcheck disable=SC2046
 	silent scripts/kernel-doc -none -Wall \
@@ -433,11 +448,11 @@ check_exports()
 		sort >"$logs/exports.base"
 	sed -n "$exports" drivers/virtio/ring/*.c | sort >"$logs/exports.ours"
 	sort "$logs/exports.ours" | uniq -d | sed 's/$/: exported twice/' | grep . &&
-		return $FAIL
+		return 1
 	echo "$(wc -l <"$logs/exports.base") symbols in the base"
 	comm -13 "$logs/exports.base" "$logs/exports.ours" | sed 's/^/new: /'
 	comm -23 "$logs/exports.base" "$logs/exports.ours" |
-		sed 's/^/missing: /' | grep . && return $FAIL
+		sed 's/^/missing: /' | grep . && return 1
 	return 0
 }
 
@@ -449,12 +464,12 @@ check_maintainers()
 	sed -n '/^VIRTIO RING DMA$/,/^$/p' "$tree/MAINTAINERS" | sed '/^$/d' |
 		diff - <(sed -n '/^VIRTIO RING DMA$/,/^$/p' MAINTAINERS | sed '/^$/d') || {
 		echo "MAINTAINERS differs from the entry in the series"
-		ret=$FAIL
+		ret=1
 	}
 	while read -r f; do
 		[ -e "$tree/$f" ] || {
 			echo "MAINTAINERS: $f is not in the tree"
-			ret=$FAIL
+			ret=1
 		}
 	done < <(sed -n '/^VIRTIO RING DMA$/,/^$/s/^F:[[:space:]]*//p' MAINTAINERS)
 	cd "$tree"
@@ -465,52 +480,85 @@ check_maintainers()
 			in_it && /^F:/ && ($2 == f || ($2 ~ /\/$/ && index(f, $2) == 1)) { found = 1 }
 			END { exit !found }' MAINTAINERS || {
 			echo "$f: in no entry of MAINTAINERS"
-			ret=$FAIL
+			ret=1
 		}
 	done
 	return $ret
 }
 
+# tabled FILE: the words that the tables of an ABI document explain.
+tabled()
+{
+	awk '$1 ~ /^==+$/ { table = !table } table && /^\t\t[a-z]/ { print $1 }' "$1" | sort
+}
+
+# What a debugfs file has as columns and a sysfs file as words, their documents explain.
 check_abi()
 {
-	local d f key ret=0
+	local d=$logs/Documentation/ABI f key abi=Documentation/ABI/testing ret=0
 
-	need perl || return
-	for f in Documentation/ABI/testing/*; do
+	for f in "$abi"/*; do
 		for key in What Date KernelVersion Contact Description; do
 			grep -q "^$key:" "$f" || {
 				echo "$f: no $key:"
-				ret=$FAIL
+				ret=1
 			}
 		done
 	done
-	d=$(mktemp -d "$logs/abi.XXXXXX")
-	cp Documentation/ABI/testing/* "$d"
-	silent perl "$tree/scripts/get_abi.pl" validate --dir "$d" || ret=$FAIL
-	rm -r "$d"
+	grep -oE 'seq_puts\(s, "index [^"\\]*' drivers/virtio/ring/debug.c | cut -d '"' -f 2 |
+		xargs -n 1 | sort | diff - <(tabled $abi/debugfs-virtio-virtqueues) || {
+		echo "debug.c (<) and debugfs-virtio-virtqueues (>) have other columns"
+		ret=1
+	}
+	grep -E '^\s*return .*"' drivers/virtio/ring/access.c | grep -oE '"[a-z-]+"' |
+		tr -d '"' | sort -u | diff - <(tabled $abi/sysfs-bus-virtio-dma-access) || {
+		echo "access.c (<) and sysfs-bus-virtio-dma-access (>) have other words"
+		ret=1
+	}
+	rm -rf "$d"
+	mkdir -p "$d"
+	cp -R $abi "$d"
+	silent perl "$tree/scripts/get_abi.pl" validate --dir "$d/testing" || ret=1
 	return $ret
+}
+
+# split_rows FILE...: in a simple table a first cell that goes on in a second line is
+# two rows in HTML.
+split_rows()
+{
+	awk '
+		/^ *=+( +=+)+$/ { width = index($0, "= ") }
+		!length { width = 0 }
+		width && length > width && (comma = substr($0, 1, width) ~ /, *$/) { next }
+		width && length && length <= width && comma {
+			print FILENAME ":" FNR ": half a row of a table: " $0
+			bad = 1
+		}
+		{ comma = 0 }
+		END { exit bad }' "$@"
 }
 
 # Our documents and the base's virtio documents, which include kernel-doc of
 # the ring, with the kernel's own Sphinx configuration.
 check_docs()
 {
-	local src=$build/docs-src out=$build/docs f
+	local src=$build/docs-src out=$build/docs abi f
 
-	need sphinx-build || return
+	abi=$src/Documentation/ABI/testing
+	# shellcheck disable=SC2046
+	(cd "$tree" && split_rows "$repo/README" $(added '*.rst')) || return
 	rm -rf "$src"
-	mkdir -p "$src/admin-guide" "$src/driver-api"
+	mkdir -p "$src/admin-guide" "$src/driver-api" "$abi"
 	for f in virtio-dma.rst kernel-parameters.rst kernel-parameters.txt; do
 		ln -s "$tree/Documentation/admin-guide/$f" "$src/admin-guide/"
 	done
 	ln -s "$tree/Documentation/driver-api/virtio" "$src/driver-api/virtio"
 	ln -s "$repo/README" "$src/readme.rst"
-	mkdir "$src/abi"
 	added 'Documentation/ABI/testing/*' | while read -r f; do
-		cp "$tree/$f" "$src/abi/"
+		cp "$tree/$f" "$abi/"
 	done
-	printf 'ABI\n===\n\n.. kernel-abi:: %s/abi\n   :rst:\n' "$src" \
-		>"$src/abi.rst"
+	# The path of a file is named from "Documentation/ABI" on.
+	printf 'ABI\n===\n\n.. kernel-abi:: %s\n   :rst:\n' "$abi" >"$src/abi.rst"
 	printf '%s\n' 'virtio on the DMA API' '=====================' '' \
 		'.. toctree::' '   :maxdepth: 2' '' '   readme' \
 		'   admin-guide/virtio-dma' '   driver-api/virtio/index' '   abi' \
@@ -521,22 +569,22 @@ check_docs()
 		-d "$build/docs-src/.doctrees" \
 		-D kerneldoc_srctree="$tree" \
 		-D kerneldoc_bin="$tree/scripts/kernel-doc" \
-		-D version="$BASE" -D release="$BASE" \
+		-D version="$BASE" -Drelease="$BASE" \
 		"$src" "$out" >"$logs/docs.raw" 2>&1 || {
 		cat "$logs/docs.raw"
-		return $FAIL
+		return 1
 	}
 	# What the kernel's configuration says of itself is no complaint.
 	! grep -vE '^Using .* theme$|graphviz.org$' "$logs/docs.raw" ||
-		return $FAIL
-	echo "$out/index.html"
+		return 1
+	! grep -l "$build" "$out/abi.html" || return
+	echo "result: ${out#"$repo"/}/index.html"
 }
 
 check_shellcheck()
 {
 	local -a files
 
-	need shellcheck || return
 	mapfile -t files < <(scripts_of sh sh)
 	shellcheck -x -P SCRIPTDIR "${files[@]}"
 }
@@ -544,7 +592,6 @@ check_shellcheck()
 # As old a Python as the README promises, and no more than its library.
 check_python()
 {
-	need python3 || return
 	scripts_of python3 py | python3 -c '
 import ast, os, sys
 bad = False
@@ -591,18 +638,21 @@ check_length()
 
 # -- run them ----------------------------------------------------------------
 
+names=$(awk 'NF { print $1 }' <<<"$checks")
 if [ "${1:-}" = --list ]; then
-	printf '%s\n' "${CHECKS[@]}"
+	echo "$names"
 	exit 0
 fi
-[ $# -gt 0 ] || set -- "${CHECKS[@]}"
+# shellcheck disable=SC2086	# a list of words
+[ $# -gt 0 ] || set -- $names
 for name; do
-	printf '%s\n' "${CHECKS[@]}" | grep -qx -- "$name" ||
-		die "no check is called '$name'; scripts/check.sh --list names them"
+	grep -qxF -e "$name" <<<"$names" ||
+		die "no check is called '$name'; there are: ${names//$'\n'/ }"
 done
 [ -d "$series" ] || die "no series for base $BASE; there is $(ls series)"
 
 mkdir -p "$logs"
+rm -f "$logs/configured"
 for step in tree series; do
 	scripts/tree.py $step >"$logs/$step.log" 2>&1 || {
 		tail -n 5 "$logs/$step.log" >&2
@@ -619,31 +669,40 @@ if [ -t 1 ]; then
 	green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
 fi
 
+# run NAME: sets "verdict" to ok, not or the reason of a skip.
+run()
+{
+	local program
+	local -a programs
+
+	read -ra programs < <(awk -v name="$1" '$1 == name { $1 = ""; print }' <<<"$checks") ||
+		true
+	for program in "${programs[@]}"; do
+		if ! command -v "$program" >/dev/null; then
+			verdict="$program is not installed: scripts/deps.sh check"
+			return
+		fi
+	done
+	verdict=ok
+	(set +e; "check_$1") >"$logs/$1.log" 2>&1 || verdict=not
+}
+
 echo "TAP version 13"
 echo "1..$#"
 passed=0 failed=0 skipped=0 n=0
 for name; do
 	n=$((n + 1))
-	log=$logs/$name.log
-	ret=0
-	# configure() remembers across checks what it did: no subshell for it.
-	case $name in
-	warnings|sparse)
-		configure >"$log" || ret=$? ;;
-	esac
-	[ $ret -ne 0 ] || (set +e; "check_$name") >"$log" 2>&1 || ret=$?
-	case $ret in
-	0)
-		passed=$((passed + 1))
-		echo "${green}ok $n $name$plain" ;;
-	"$SKIP")
-		skipped=$((skipped + 1))
-		echo "${yellow}ok $n $name # SKIP $(tail -n 1 "$log")$plain" ;;
-	*)
-		failed=$((failed + 1))
+	run "$name"
+	case $verdict in
+	ok)	passed=$((passed + 1))
+		echo "${green}ok $n $name$plain"
+		sed -n 's/^result:/#/p' "$logs/$name.log" ;;
+	not)	failed=$((failed + 1))
 		echo "${red}not ok $n $name$plain"
-		head -n 30 "$log" | sed 's/^/# /'
-		echo "# all of it: $log" ;;
+		head -n 30 "$logs/$name.log" | sed 's/^/# /'
+		echo "# all of it: $logs/$name.log" ;;
+	*)	skipped=$((skipped + 1))
+		echo "${yellow}ok $n $name # SKIP $verdict$plain" ;;
 	esac
 done
 echo "$passed passed, $failed failed, $skipped skipped"
