@@ -106,6 +106,48 @@ class Check(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("# < itself\n", said)
 
+    def maintainers(self, entry):
+        for folder in ("", "build/6.12/linux/"):
+            self.write(folder + "MAINTAINERS", "OTHER\nF:\tb\n\n%s\n" % entry)
+        said, status = self.check("maintainers")
+        return [line for line in said.splitlines()[3:-2] if status], status
+
+    def test_files_and_their_maintainers_entry_agree(self):
+        entry = "VIRTIO RING DMA\nF:\tDocumentation/\n"
+        self.assertEqual(self.maintainers(entry), ([], 0))
+        self.assertEqual(self.maintainers(entry + "F:\tgone.c\n"),
+                         (["# MAINTAINERS: gone.c is not in the tree"], 1))
+        self.assertEqual(self.maintainers("VIRTIO RING DMA\nF:\tbase\n"),
+                         (["# Documentation/ours.rst: in no entry of MAINTAINERS"], 1))
+
+    def test_patch_has_a_message_and_its_files(self):
+        subprocess.run(["git", "init", "-q"], cwd=self.top, check=True)
+        self.write("series/6.12/0001-a/message", "a\nb\n\nSigned-off-by: c\n")
+        self.write("series/6.12/0001-a/files", "A drivers/virtio/ring/\nA kernel/gone.c\n")
+        self.write("series/6.12/0002-b/files", "")
+        said, status = self.check("series")
+        self.assertEqual(status, 1)
+        for line in ("series/6.12/0001-a/message: line 2 is not blank",
+                     "series/6.12/0001-a/message:4: nobody gave this tag",
+                     "series/6.12/0002-b: no message",
+                     "Documentation/ours.rst: no license tag of GPL-2.0-only",
+                     ABI + "debugfs-virtio-virtqueues: in 0 patches, not in one",
+                     "kernel/gone.c: in a patch, but not here"):
+            self.assertIn("# %s\n" % line, said)
+        self.assertNotIn("debug.c", said)
+
+    def test_symbol_that_the_base_exports_may_not_go(self):
+        ring = "build/6.12/linux/drivers/virtio/"
+        shutil.rmtree(self.top + "/build/6.12/linux/.git")
+        self.write(ring + "virtio_ring.c", "EXPORT_SYMBOL_GPL(a);\nEXPORT_SYMBOL_GPL(b);\n")
+        self.commit()
+        self.write(ring + "ring/core.c", "EXPORT_SYMBOL_GPL(a);\nEXPORT_SYMBOL_GPL(c);\n")
+        said, status = self.check("exports")
+        self.assertIn("# note: new: c EXPORT_SYMBOL_GPL\n# missing: b EXPORT_SYMBOL_GPL\n", said)
+        self.assertEqual(status, 1)
+        self.write(ring + "ring/core.c", "EXPORT_SYMBOL_GPL(a);\nEXPORT_SYMBOL_GPL(b);\n")
+        self.assertEqual(self.check("exports")[1], 0)
+
     def docs(self, readme=""):
         self.write("README", readme)
         self.write("bin/sphinx-build", SPHINX)
