@@ -148,6 +148,18 @@ class Check(unittest.TestCase):
         self.write(ring + "ring/core.c", "EXPORT_SYMBOL_GPL(a);\nEXPORT_SYMBOL_GPL(b);\n")
         self.assertEqual(self.check("exports")[1], 0)
 
+    def test_warning_of_a_compiler_counts_on_lines_of_the_series_only(self):
+        self.write("build/6.12/linux/drivers/a.c", "int a;\n")
+        self.commit()
+        self.write("build/6.12/linux/scripts/kconfig/merge_config.sh", "#!/bin/sh\n")
+        for line, status in (("../drivers/a.c:2:1: warning: base", 0),
+                             ("../drivers/a.c:1:5: warning: ours", 1)):
+            self.write("bin/make", "#!/bin/sh\necho noise\ncase $* in *W=1*a.o) echo '%s' >&2\n"
+                                   "esac\n" % line)
+            said, ended = self.check("warnings")
+            self.assertEqual((ended, "# drivers/a.c:1:5: warning: ours" in said.replace("../", "")),
+                             (status, bool(status)))
+
     def docs(self, readme=""):
         self.write("README", readme)
         self.write("bin/sphinx-build", SPHINX)
