@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Every verb of the project.  `make help` lists them; DESIGN and README say
-# what each is for.  The work is done by the scripts that the recipes name.
+# Every verb of the project.  `make help` lists them; README says what each is
+# for.  The work is done by the scripts that the recipes name.
 
 BASE	?= 6.12
 KDIR	?=
@@ -13,15 +13,22 @@ QEMU_ARGS ?=
 CONFIG	?=
 ROWS	?=
 QEMUS	?=
+ONLY	?=
 SOAK_S	?= 600
 
-export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS QEMUS
+export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS QEMUS ONLY SOAK_S
 
-.PHONY: help run test tree series refresh apply deb kernel stock-kernel boot \
-	check unit fuzz selftest matrix matrix-arch matrix-qemus life soak bench docs clean
+VERBS := $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' Makefile)
+.PHONY: arguments $(VERBS)
+.DEFAULT_GOAL := help
+
+# Wrong arguments come to light before any work.
+$(filter-out help clean,$(VERBS)): arguments
+arguments:
+	@scripts/args.sh "$(MAKECMDGOALS)" $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $v)),$v))
 
 help:		## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*##/  \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*##/  \1\t/p' Makefile | sed 's/$$(BASE)/$(BASE)/' | expand -t 18
 
 run:		## build, boot and show where every virtio device's DMA goes
 	@scripts/deps.sh run
@@ -63,9 +70,9 @@ boot:		## a shell in the guest; APPEND= kernel parameters, QEMU_ARGS= devices
 	@scripts/deps.sh run
 	@scripts/guest.py shell
 
-check:		## checkpatch, sparse, coccinelle, kernel-doc, shellcheck, documents
+check:		## checkpatch, sparse, coccinelle, kernel-doc, shellcheck, ...; ONLY=names
 	@scripts/deps.sh check
-	@scripts/check.sh
+	@scripts/check.sh $(ONLY)
 
 unit:		## the ring in userspace against model devices; VALGRIND=1 under memcheck
 	@scripts/deps.sh $(if $(VALGRIND),valgrind,unit)

@@ -15,7 +15,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
+from lib import report, words                                    # noqa: E402
 
 UNIT = os.path.join(report.BUILD, "unit")
 RESULT = re.compile(r"^(not )?ok \d+ (split|packed): (.*)$")
@@ -118,10 +118,7 @@ def table(attacks):
 
 def main():
     """The table of one report."""
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        print(__doc__.strip(), file=sys.stderr)
-        return 2
-    attacks = read(sys.argv[1])
+    attacks = read(words.parse(__doc__, least=1, most=1)[1][0])
     report.write_json(os.path.join(UNIT, "attacks.json"), [a.as_dict() for a in attacks])
     with contextlib.redirect_stdout(io.StringIO()):
         plain = table(attacks)

@@ -23,45 +23,32 @@ logs=$build/check
 obj=$tree/build-check
 series=series/$BASE
 
-CHECKS=(series checkpatch warnings sparse dma-api coccinelle addresses
-	kernel-doc exports maintainers abi docs shellcheck python length)
-
-# A check prints what it has to say and returns one of these.
-FAIL=1
-SKIP=4
+# A row a check, in the order of a run: its name and the programs that it needs.
+# check_NAME passes if it returns 0 and prints nothing, but for lines that begin with
+# "note: ", or "result: " for what everybody should see.
+checks='
+series
+checkpatch	perl
+configs
+warnings	gcc
+sparse		sparse
+dma-api		spatch
+coccinelle	spatch
+addresses
+kernel-doc	perl
+exports
+maintainers
+abi		perl
+docs		sphinx-build
+shellcheck	shellcheck
+python		python3
+length
+'
 
 die()
 {
 	echo "check: $*" >&2
 	exit 1
-}
-
-skip()
-{
-	echo "$*"
-	return $SKIP
-}
-
-# need PROGRAM...: the check is skipped where one is missing.
-need()
-{
-	local p
-
-	for p; do
-		command -v "$p" >/dev/null ||
-			skip "$p is not installed: scripts/deps.sh check" ||
-			return
-	done
-}
-
-# silent COMMAND...: fails if the command fails or prints anything.
-silent()
-{
-	local out ret=0
-
-	out=$("$@" 2>&1) || ret=$?
-	[ -z "$out" ] || echo "$out"
-	[ $ret -eq 0 ] && [ -z "$out" ]
 }
 
 # -- what the series is made of ----------------------------------------------
@@ -102,12 +89,9 @@ about_ours()
 			if (index(file, tree) == 1)
 				file = substr(file, length(tree) + 1)
 			sub(/^(\.\.?\/)+/, "", file)
-			if ($2 ~ /^[0-9]+$/ && (file ":" $2) in ours) {
+			if ($2 ~ /^[0-9]+$/ && (file ":" $2) in ours)
 				print
-				found = 1
-			}
-		}
-		END { exit found }' "$logs/written" -
+		}' "$logs/written" -
 }
 
 # Scripts of this repository, by interpreter: tracked or about to be.
@@ -143,10 +127,10 @@ kmake()
 		CC="$cc" HOSTCC="$hostcc" "$@"
 }
 
-# A configured object directory, used for nothing but compiling our files.
+# Once a run: a configured object directory, used for nothing but compiling our files.
 configure()
 {
-	[ -z "${configured:-}" ] || return 0
+	[ ! -e "$logs/configured" ] || return 0
 	mkdir -p "$obj"
 	if ! {
 		kmake tinyconfig &&
@@ -158,9 +142,24 @@ configure()
 	} >"$logs/configure.log" 2>&1; then
 		tail -n 20 "$logs/configure.log"
 		echo "the tree cannot be configured: $logs/configure.log"
-		return $FAIL
+		return 1
 	fi
-	configured=y
+	touch "$logs/configured"
+}
+
+# compile NAME VARIABLE=VALUE...: our objects, and what is said of our lines.
+compile()
+{
+	local raw=$logs/$1.raw
+
+	shift
+	configure || return
+	# shellcheck disable=SC2046
+	kmake "$@" $(objects) >"$raw.out" 2>"$raw" || {
+		cat "$raw"
+		return 1
+	}
+	about_ours <"$raw"
 }
 
 # -- checks ------------------------------------------------------------------
@@ -168,47 +167,37 @@ configure()
 # Each patch has a message fit for a mail, and each overlay file is in just one.
 check_series()
 {
-	local p ret=0
+	local p
 
-	rm -f "$logs/no-license"
 	: >"$logs/listed"
 	for p in "$series"/[0-9]*; do
-		[ -s "$p/message" ] || {
+		if ! [ -s "$p/message" ]; then
 			echo "$p: no message"
-			ret=$FAIL
 			continue
-		}
+		fi
 		awk -v file="$p/message" '
-			NR == 2 && length { print file ": line 2 is not blank"; e = 1 }
+			NR == 2 && length { print file ": line 2 is not blank" }
 			length > 75 && !/^    / && !/:\/\// {
 				print file ":" NR ": longer than 75 columns"
-				e = 1
 			}
 			/^(Signed-off|Reviewed|Acked|Tested)-by:/ {
 				print file ":" NR ": nobody gave this tag"
-				e = 1
-			}
-			END { exit e }' "$p/message" || ret=$FAIL
+			}' "$p/message"
 		[ ! -f "$p/files" ] ||
 			sed -n 's/^A[[:space:]]*//p' "$p/files" >>"$logs/listed"
 	done
 
 	added '*.[chS]' '*.rst' '*.sh' '*Makefile' | while read -r p; do
 		head -n 2 "$tree/$p" | grep -Eq \
-			'SPDX-License-Identifier: GPL-2.0(-only)?( \*/)?$' || {
+			'SPDX-License-Identifier: GPL-2.0(-only)?( \*/)?$' ||
 			echo "$p: no license tag of GPL-2.0-only"
-			touch "$logs/no-license"
-		}
 	done
 
 	git ls-files -co --exclude-standard -- Documentation arch block drivers \
 		include kernel tools | while read -r p; do
 		[ ! -e "$p" ] || echo "$p"
-	done | awk -v list="$logs/listed" '
-		BEGIN {
-			while ((getline p < list) > 0)
-				listed[p]++
-		}
+	done | awk '
+		list { listed[$0]++; next }
 		{
 			n = 0
 			for (p in listed)
@@ -216,21 +205,14 @@ check_series()
 					n += listed[p]
 					used[p]
 				}
-			if (n != 1) {
+			if (n != 1)
 				print $0 ": in " n " patches, not in one"
-				e = 1
-			}
 		}
 		END {
 			for (p in listed)
-				if (!(p in used)) {
+				if (!(p in used))
 					print p ": in a patch, but not here"
-					e = 1
-				}
-			exit e
-		}' || ret=$FAIL
-	[ ! -e "$logs/no-license" ] || ret=$FAIL
-	return $ret
+		}' list=y "$logs/listed" list= -
 }
 
 # FILE_PATH_CHANGES: the series has its MAINTAINERS entry in a patch of its own.
@@ -240,7 +222,6 @@ check_checkpatch()
 {
 	local root=$logs/root f
 
-	need perl || return
 	# A tree without get_maintainer.pl and spdxcheck.py, which checkpatch
 	# would run for each file and which take longer than all the rest.
 	# check_series looks at licenses.
@@ -276,49 +257,53 @@ check_checkpatch()
 				next
 			}
 			print
-			bad = 1
 		}
 		END {
 			for (key in allowed)
-				if (!(key in used)) {
+				if (!(key in used))
 					print "checkpatch-allowed: no more of " key
-					bad = 1
-				}
-			exit bad
 		}' scripts/checkpatch-allowed -
 }
 
+# What is up to date is silent: compile it anew.
 check_warnings()
 {
-	local ret=0
-
-	need gcc || return
-	configure || return
-	# What is up to date is silent: compile it anew.
 	objects | sed "s,^,$obj/," | xargs rm -f
-	# shellcheck disable=SC2046
-	kmake W=1 $(objects) 2>"$logs/warnings.raw" || {
-		cat "$logs/warnings.raw"
-		return $FAIL
-	}
-	about_ours <"$logs/warnings.raw" || ret=$FAIL
-	return $ret
+	compile warnings W=1
 }
 
 check_sparse()
 {
-	local ret=0
+	compile sparse C=2 CHECK=sparse CF=-D__CHECK_ENDIAN__
+}
 
-	need sparse || return
-	configure || return
-	# shellcheck disable=SC2046
-	kmake C=2 CHECK=sparse CF=-D__CHECK_ENDIAN__ $(objects) \
-		2>"$logs/sparse.raw" || {
-		cat "$logs/sparse.raw"
-		return $FAIL
-	}
-	about_ours <"$logs/sparse.raw" || ret=$FAIL
-	return $ret
+# Each flavour of scripts/kernel.sh can have the options that it asks for.  Those of
+# one architecture share a folder: begin with one of each.
+check_configs()
+{
+	local cc flavour
+	local -a flavours=()
+
+	while read -r flavour cc; do
+		if command -v "$cc" >/dev/null; then
+			flavours+=("$flavour")
+		else
+			echo "note: $flavour is not looked at, for $cc is not installed"
+		fi
+	done <<-END
+		debug	gcc
+		arm64	aarch64-linux-gnu-gcc
+		kcsan	gcc
+		s390x	s390x-linux-gnu-gcc
+		kmsan	clang
+		modular	gcc
+		devices	gcc
+	END
+	printf '%s\n' "${flavours[@]}" |
+		xargs -P "$JOBS" -I{} scripts/kernel.sh --configure {} 2>&1 |
+		tee "$logs/configs.raw" | grep -E '^(kernel|make) ?[^:]*: |error' |
+		sed '/can be configured$/s/^/note: /' || true
+	[ "$(grep -c 'can be configured$' "$logs/configs.raw")" -eq ${#flavours[@]} ]
 }
 
 dma_api()
@@ -330,22 +315,16 @@ dma_api()
 # The rule has to find what it should before its silence means anything.
 check_dma-api()
 {
-	local bad=scripts/tests/dma-api-bad.c f ret=0
+	local bad=scripts/tests/dma-api-bad.c f
 
-	need spatch || return
 	dma_api $bad | cut -d: -f2 | sort -nu >"$logs/dma-api.found"
 	grep -n '/\* found \*/' $bad | cut -d: -f1 | sort -nu |
-		diff - "$logs/dma-api.found" || {
+		diff - "$logs/dma-api.found" ||
 		echo "the rule does not find just the marked lines of $bad"
-		ret=$FAIL
-	}
 	cd "$tree"
 	dma_api drivers/virtio/ring/dma.c >"$logs/dma-api.dma"
 	for f in dma_map_ dma_unmap_ dma_alloc_ dma_free_ dma_sync_ virt_to_phys; do
-		grep -q ": $f" "$logs/dma-api.dma" || {
-			echo "the rule does not find $f in dma.c"
-			ret=$FAIL
-		}
+		grep -q ": $f" "$logs/dma-api.dma" || echo "the rule does not find $f in dma.c"
 	done
 	for f in drivers/virtio/ring/*.[ch]; do
 		case $f in
@@ -354,14 +333,11 @@ check_dma-api()
 		# check "addresses" has them too.
 		*.h) ;;
 		*)	spatch --very-quiet --no-includes --parse-c "$f" 2>&1 |
-				grep 'perfect = 1' >/dev/null || {
-				echo "$f: spatch parses it in part only"
-				ret=$FAIL
-			} ;;
+				grep 'perfect = 1' >/dev/null ||
+				echo "$f: spatch parses it in part only" ;;
 		esac
-		silent dma_api "$f" || ret=$FAIL
+		dma_api "$f" || echo "$f: spatch failed"
 	done
-	return $ret
 }
 
 # coccinelle_rule RULE FILE...: with the options that the rule asks for.
@@ -387,38 +363,35 @@ check_coccinelle()
 {
 	local -a files
 
-	need spatch || return
 	cd "$tree"
 	mapfile -t files < <(added 'arch/*.c' 'drivers/*.c')
 	# shellcheck disable=SC2016
 	grep -L script:ocaml scripts/coccinelle/{api,free,iterators,locks,misc,null,tests}/*.cocci |
-		silent xargs -P "$JOBS" -I{} \
+		xargs -P "$JOBS" -I{} \
 			bash -c 'coccinelle_rule "$@"' _ {} "${files[@]}"
 }
 
 # What dma-api looks for, by name alone and in macros too, but not in comments.
 check_addresses()
 {
-	local f ret=0 words
+	local f words
 
 	words=$(sed -n 's/^identifier f =~ "^\(.*\)$";/\1/p' scripts/dma-api.cocci |
 		sed 's/\.+/[a-z_0-9]+/g' | paste -s -d '|')
+	[ "$words" ] || echo "scripts/dma-api.cocci names no functions"
 	for f in drivers/virtio/ring/*.[ch]; do
 		case $f in */dma.c) continue ;; esac
-		"$cpp" -fpreprocessed -dD -E "$f" 2>/dev/null |
-			grep -nwE "$words" | sed "s,^,$f: ," | grep . && ret=$FAIL
+		"$cpp" -fpreprocessed -dD -E "$f" 2>/dev/null | grep -nwE "$words" | sed "s,^,$f: ,"
 	done
-	git grep --untracked -nwE 'virt_to_phys|sg_phys|page_to_phys' \
-		-- drivers/virtio ':!drivers/virtio/ring/dma.c' && ret=$FAIL
-	return $ret
+	! git grep --untracked -nwE 'virt_to_phys|sg_phys|page_to_phys' \
+		-- drivers/virtio ':!drivers/virtio/ring/dma.c'
 }
 
 check_kernel-doc()
 {
-	need perl || return
 	cd "$tree"
 	# shellcheck disable=SC2046
-	silent scripts/kernel-doc -none -Wall \
+	scripts/kernel-doc -none -Wall \
 		$(added 'arch/*.[ch]' 'drivers/*.[ch]' 'include/*.h') \
 		include/linux/virtio_ring.h
 }
@@ -432,85 +405,96 @@ check_exports()
 	git show "$base:drivers/virtio/virtio_ring.c" | sed -n "$exports" |
 		sort >"$logs/exports.base"
 	sed -n "$exports" drivers/virtio/ring/*.c | sort >"$logs/exports.ours"
-	sort "$logs/exports.ours" | uniq -d | sed 's/$/: exported twice/' | grep . &&
-		return $FAIL
-	echo "$(wc -l <"$logs/exports.base") symbols in the base"
-	comm -13 "$logs/exports.base" "$logs/exports.ours" | sed 's/^/new: /'
-	comm -23 "$logs/exports.base" "$logs/exports.ours" |
-		sed 's/^/missing: /' | grep . && return $FAIL
-	return 0
+	uniq -d "$logs/exports.ours" | sed 's/$/: exported twice/'
+	echo "note: $(wc -l <"$logs/exports.base") symbols in the base"
+	comm -13 "$logs/exports.base" "$logs/exports.ours" | sed 's/^/note: new: /'
+	comm -23 "$logs/exports.base" "$logs/exports.ours" | sed 's/^/missing: /'
 }
 
-# Our MAINTAINERS entry is the kernel's, and names files that exist.
+# Our MAINTAINERS entry is the kernel's, and names files that exist, and all of ours.
 check_maintainers()
 {
-	local f ret=0
+	local entry='/^VIRTIO RING DMA$/,/^$/{/^$/!p}' f
 
-	sed -n '/^VIRTIO RING DMA$/,/^$/p' "$tree/MAINTAINERS" | sed '/^$/d' |
-		diff - <(sed -n '/^VIRTIO RING DMA$/,/^$/p' MAINTAINERS | sed '/^$/d') || {
+	diff <(sed -n "$entry" "$tree/MAINTAINERS") <(sed -n "$entry" MAINTAINERS) ||
 		echo "MAINTAINERS differs from the entry in the series"
-		ret=$FAIL
-	}
+	sed -n "$entry" MAINTAINERS | sed -n 's/^F:[[:space:]]*//p' >"$logs/maintained"
 	while read -r f; do
-		[ -e "$tree/$f" ] || {
-			echo "MAINTAINERS: $f is not in the tree"
-			ret=$FAIL
-		}
-	done < <(sed -n '/^VIRTIO RING DMA$/,/^$/s/^F:[[:space:]]*//p' MAINTAINERS)
-	cd "$tree"
-	for f in $(added); do
-		awk -v f="$f" '
-			/^VIRTIO RING DMA$/ { in_it = 1 }
-			/^$/ { in_it = 0 }
-			in_it && /^F:/ && ($2 == f || ($2 ~ /\/$/ && index(f, $2) == 1)) { found = 1 }
-			END { exit !found }' MAINTAINERS || {
-			echo "$f: in no entry of MAINTAINERS"
-			ret=$FAIL
-		}
-	done
-	return $ret
+		[ -e "$tree/$f" ] || echo "MAINTAINERS: $f is not in the tree"
+	done <"$logs/maintained"
+	added | awk '
+		list { ours[$1]; next }
+		{
+			for (f in ours)
+				if ($0 == f || (f ~ /\/$/ && index($0, f) == 1))
+					next
+			print $0 ": in no entry of MAINTAINERS"
+		}' list=y "$logs/maintained" list= -
 }
 
+# tabled FILE: the words that the tables of an ABI document explain.
+tabled()
+{
+	awk '$1 ~ /^==+$/ { table = !table } table && /^\t\t[a-z]/ { print $1 }' "$1" | sort
+}
+
+# What a debugfs file has as columns and a sysfs file as words, their documents explain.
 check_abi()
 {
-	local d f key ret=0
+	local d=$logs/Documentation/ABI f key abi=Documentation/ABI/testing
 
-	need perl || return
-	for f in Documentation/ABI/testing/*; do
+	for f in "$abi"/*; do
 		for key in What Date KernelVersion Contact Description; do
-			grep -q "^$key:" "$f" || {
-				echo "$f: no $key:"
-				ret=$FAIL
-			}
+			grep -q "^$key:" "$f" || echo "$f: no $key:"
 		done
 	done
-	d=$(mktemp -d "$logs/abi.XXXXXX")
-	cp Documentation/ABI/testing/* "$d"
-	silent perl "$tree/scripts/get_abi.pl" validate --dir "$d" || ret=$FAIL
-	rm -r "$d"
-	return $ret
+	grep -oE 'seq_puts\(s, "index [^"\\]*' drivers/virtio/ring/debug.c | cut -d '"' -f 2 |
+		xargs -n 1 | sort | diff - <(tabled $abi/debugfs-virtio-virtqueues) ||
+		echo "debug.c (<) and debugfs-virtio-virtqueues (>) have other columns"
+	grep -E '^\s*return .*"' drivers/virtio/ring/access.c | grep -oE '"[a-z-]+"' |
+		tr -d '"' | sort -u | diff - <(tabled $abi/sysfs-bus-virtio-dma-access) ||
+		echo "access.c (<) and sysfs-bus-virtio-dma-access (>) have other words"
+	rm -rf "$d"
+	mkdir -p "$d"
+	cp -R $abi "$d"
+	perl "$tree/scripts/get_abi.pl" validate --dir "$d/testing"
+}
+
+# split_rows FILE...: in a simple table a first cell that goes on in a second line is
+# two rows in HTML.
+split_rows()
+{
+	awk '
+		/^ *=+( +=+)+$/ { width = index($0, "= ") }
+		!length { width = 0 }
+		width && length > width && (comma = substr($0, 1, width) ~ /, *$/) { next }
+		width && length && length <= width && comma {
+			print FILENAME ":" FNR ": half a row of a table: " $0
+		}
+		{ comma = 0 }' "$@"
 }
 
 # Our documents and the base's virtio documents, which include kernel-doc of
 # the ring, with the kernel's own Sphinx configuration.
 check_docs()
 {
-	local src=$build/docs-src out=$build/docs f
+	local src=$build/docs-src out=$build/docs abi f
 
-	need sphinx-build || return
+	abi=$src/Documentation/ABI/testing
+	# shellcheck disable=SC2046
+	(cd "$tree" && split_rows "$repo/README" $(added '*.rst'))
 	rm -rf "$src"
-	mkdir -p "$src/admin-guide" "$src/driver-api"
+	mkdir -p "$src/admin-guide" "$src/driver-api" "$abi"
 	for f in virtio-dma.rst kernel-parameters.rst kernel-parameters.txt; do
 		ln -s "$tree/Documentation/admin-guide/$f" "$src/admin-guide/"
 	done
 	ln -s "$tree/Documentation/driver-api/virtio" "$src/driver-api/virtio"
 	ln -s "$repo/README" "$src/readme.rst"
-	mkdir "$src/abi"
 	added 'Documentation/ABI/testing/*' | while read -r f; do
-		cp "$tree/$f" "$src/abi/"
+		cp "$tree/$f" "$abi/"
 	done
-	printf 'ABI\n===\n\n.. kernel-abi:: %s/abi\n   :rst:\n' "$src" \
-		>"$src/abi.rst"
+	# The path of a file is named from "Documentation/ABI" on.
+	printf 'ABI\n===\n\n.. kernel-abi:: %s\n   :rst:\n' "$abi" >"$src/abi.rst"
 	printf '%s\n' 'virtio on the DMA API' '=====================' '' \
 		'.. toctree::' '   :maxdepth: 2' '' '   readme' \
 		'   admin-guide/virtio-dma' '   driver-api/virtio/index' '   abi' \
@@ -521,22 +505,21 @@ check_docs()
 		-d "$build/docs-src/.doctrees" \
 		-D kerneldoc_srctree="$tree" \
 		-D kerneldoc_bin="$tree/scripts/kernel-doc" \
-		-D version="$BASE" -D release="$BASE" \
+		-D version="$BASE" -Drelease="$BASE" \
 		"$src" "$out" >"$logs/docs.raw" 2>&1 || {
 		cat "$logs/docs.raw"
-		return $FAIL
+		return 1
 	}
 	# What the kernel's configuration says of itself is no complaint.
-	! grep -vE '^Using .* theme$|graphviz.org$' "$logs/docs.raw" ||
-		return $FAIL
-	echo "$out/index.html"
+	grep -vE '^Using .* theme$|graphviz.org$' "$logs/docs.raw"
+	grep -n "$build" "$out/abi.html"
+	echo "result: ${out#"$repo"/}/index.html"
 }
 
 check_shellcheck()
 {
 	local -a files
 
-	need shellcheck || return
 	mapfile -t files < <(scripts_of sh sh)
 	shellcheck -x -P SCRIPTDIR "${files[@]}"
 }
@@ -544,10 +527,8 @@ check_shellcheck()
 # As old a Python as the README promises, and no more than its library.
 check_python()
 {
-	need python3 || return
 	scripts_of python3 py | python3 -c '
 import ast, os, sys
-bad = False
 paths = sys.stdin.read().split()
 own = {os.path.basename(p)[:-3] for p in paths if p.endswith(".py")}
 own |= {os.path.basename(os.path.dirname(p)) for p in paths}
@@ -558,7 +539,6 @@ for path in paths:
             tree = ast.parse(f.read(), path, feature_version=(3, 9))
     except SyntaxError as e:
         print(f"{path}:{e.lineno}: {e.msg}")
-        bad = True
         continue
     for node in ast.walk(tree):
         names = []
@@ -570,11 +550,8 @@ for path in paths:
             top = name.split(".")[0]
             if top not in known:
                 print(f"{path}:{node.lineno}: {top} is not in the standard library")
-                bad = True
     if not ast.get_docstring(tree) and tree.body:
         print(f"{path}: no docstring")
-        bad = True
-sys.exit(bad)
 '
 }
 
@@ -585,24 +562,27 @@ check_length()
 
 	for f in $(added '*.c' '*.h'); do
 		n=$(wc -l <"$tree/$f")
-		[ "$n" -le 900 ] || echo "hint: $f has $n lines"
+		[ "$n" -le 900 ] || echo "note: $f has $n lines"
 	done
 }
 
 # -- run them ----------------------------------------------------------------
 
+names=$(awk 'NF { print $1 }' <<<"$checks")
 if [ "${1:-}" = --list ]; then
-	printf '%s\n' "${CHECKS[@]}"
+	echo "$names"
 	exit 0
 fi
-[ $# -gt 0 ] || set -- "${CHECKS[@]}"
+# shellcheck disable=SC2086	# a list of words
+[ $# -gt 0 ] || set -- $names
 for name; do
-	printf '%s\n' "${CHECKS[@]}" | grep -qx -- "$name" ||
-		die "no check is called '$name'; scripts/check.sh --list names them"
+	grep -qxF -e "$name" <<<"$names" ||
+		die "no check is called '$name'; there are: ${names//$'\n'/ }"
 done
 [ -d "$series" ] || die "no series for base $BASE; there is $(ls series)"
 
 mkdir -p "$logs"
+rm -f "$logs/configured"
 for step in tree series; do
 	scripts/tree.py $step >"$logs/$step.log" 2>&1 || {
 		tail -n 5 "$logs/$step.log" >&2
@@ -619,31 +599,41 @@ if [ -t 1 ]; then
 	green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
 fi
 
+# run NAME: sets "verdict" to ok, not or the reason of a skip.
+run()
+{
+	local program
+	local -a programs
+
+	read -ra programs < <(awk -v name="$1" '$1 == name { $1 = ""; print }' <<<"$checks") ||
+		true
+	for program in "${programs[@]}"; do
+		if ! command -v "$program" >/dev/null; then
+			verdict="$program is not installed: scripts/deps.sh check"
+			return
+		fi
+	done
+	verdict=not
+	(set +e; "check_$1") >"$logs/$1.log" 2>&1 || return 0
+	grep -qvE '^(note|result): ' "$logs/$1.log" || verdict=ok
+}
+
 echo "TAP version 13"
 echo "1..$#"
 passed=0 failed=0 skipped=0 n=0
 for name; do
 	n=$((n + 1))
-	log=$logs/$name.log
-	ret=0
-	# configure() remembers across checks what it did: no subshell for it.
-	case $name in
-	warnings|sparse)
-		configure >"$log" || ret=$? ;;
-	esac
-	[ $ret -ne 0 ] || (set +e; "check_$name") >"$log" 2>&1 || ret=$?
-	case $ret in
-	0)
-		passed=$((passed + 1))
-		echo "${green}ok $n $name$plain" ;;
-	"$SKIP")
-		skipped=$((skipped + 1))
-		echo "${yellow}ok $n $name # SKIP $(tail -n 1 "$log")$plain" ;;
-	*)
-		failed=$((failed + 1))
+	run "$name"
+	case $verdict in
+	ok)	passed=$((passed + 1))
+		echo "${green}ok $n $name$plain"
+		sed -n 's/^result:/#/p' "$logs/$name.log" ;;
+	not)	failed=$((failed + 1))
 		echo "${red}not ok $n $name$plain"
-		head -n 30 "$log" | sed 's/^/# /'
-		echo "# all of it: $log" ;;
+		head -n 30 "$logs/$name.log" | sed 's/^/# /'
+		echo "# all of it: $logs/$name.log" ;;
+	*)	skipped=$((skipped + 1))
+		echo "${yellow}ok $n $name # SKIP $verdict$plain" ;;
 	esac
 done
 echo "$passed passed, $failed failed, $skipped skipped"

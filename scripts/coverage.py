@@ -19,7 +19,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
+from lib import report, words                                    # noqa: E402
 
 RING = os.path.join(report.ROOT, "drivers/virtio/ring")
 UNIT = os.path.join(report.BUILD, "unit")
@@ -31,7 +31,7 @@ def tool(*command):
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
     except FileNotFoundError as error:
-        raise report.Failure("no %s on this machine; run: apt-get install llvm"
+        raise report.Failure("no %s on this machine; run: scripts/deps.sh unit"
                              % command[0]) from error
     if done.returncode:
         said = (done.stderr.strip() or "exit status %d" % done.returncode).splitlines()
@@ -39,36 +39,24 @@ def tool(*command):
     return done.stdout
 
 
-def summary(program, profile):
-    """{file: {"lines": {"count", "covered"}, "branches": ...}} of the ring's files."""
+def part(summaries, what):
+    """Covered of what there is; nothing is covered in full."""
+    count, covered = (sum(s[what][key] for s in summaries) for key in ("count", "covered"))
+    return {"count": count, "covered": covered,
+            "percent": round(100.0 * covered / count, 2) if count else 100.0}
+
+
+def files_of(program, profile):
+    """{file: {"lines": part(), "branches": part()}} of the ring, "all" of them last."""
     data = json.loads(tool("llvm-cov", "export", "-summary-only",
                            "-instr-profile=" + profile, program))
-    files = {}
-    for entry in data["data"][0]["files"]:
-        if os.path.dirname(os.path.realpath(entry["filename"])) != os.path.realpath(RING):
-            continue
-        files[os.path.basename(entry["filename"])] = {
-            what: {"count": entry["summary"][what]["count"],
-                   "covered": entry["summary"][what]["covered"]} for what in LIMITS}
-    return files
-
-
-def percent(part):
-    """Covered of what there is; nothing is covered in full."""
-    return 100.0 * part["covered"] / part["count"] if part["count"] else 100.0
-
-
-def missing(files):
-    """Files of the ring that should have been built in and were not."""
-    sources = {name for name in os.listdir(RING) if name.endswith(".c")}
-    return sorted(sources - set(files))
-
-
-def add_total(files):
-    """The files and a row that sums them up."""
-    total = {what: {key: sum(f[what][key] for f in files.values())
-                    for key in ("count", "covered")} for what in LIMITS}
-    return {**dict(sorted(files.items())), "all": total}
+    found = {os.path.basename(entry["filename"]): [entry["summary"]]
+             for entry in data["data"][0]["files"]
+             if os.path.realpath(os.path.dirname(entry["filename"])) == os.path.realpath(RING)}
+    found = dict(sorted(found.items()))
+    found["all"] = sum(found.values(), [])
+    return {name: {what: part(summaries, what) for what in LIMITS}
+            for name, summaries in found.items()}
 
 
 def show(files):
@@ -77,9 +65,9 @@ def show(files):
     for name, parts in files.items():
         cells = [name]
         for what, limit in LIMITS.items():
-            if percent(parts[what]) < limit:
+            if parts[what]["percent"] < limit:
                 colours[len(rows), len(cells)] = "red"
-            cells += ["%.1f" % percent(parts[what]),
+            cells += ["%.1f" % parts[what]["percent"],
                       "%d of %d" % (parts[what]["covered"], parts[what]["count"])]
         rows.append(cells)
     for line in report.format_table(("drivers/virtio/ring", "lines %", "", "branches %", ""),
@@ -88,42 +76,34 @@ def show(files):
 
 
 def main():
-    args = sys.argv[1:]
-    limits = args[:1] == ["--limits"]
-    if len(args) != 3 + limits or args[0] in ("-h", "--help"):
-        print(__doc__.split("\n", maxsplit=1)[0], file=sys.stderr)
-        return 2
-    program, folder, name = args[limits:]
+    options, args = words.parse(__doc__, ("--limits",), 3, 3)
+    program, folder, name = args
     raw = glob.glob(os.path.join(folder, "*.profraw"))
     if not raw:
         raise report.Failure("no profile in %s: %s has not run to its end" % (folder, program))
     profile = os.path.join(folder, "merged")
     tool("llvm-profdata", "merge", "-o", profile, *raw)
-
-    files = summary(program, profile)
+    files = files_of(program, profile)
     html = os.path.join(UNIT, name)
     shutil.rmtree(html, ignore_errors=True)
     tool("llvm-cov", "show", "-format=html", "-show-branches=count", "-output-dir=" + html,
          "-instr-profile=" + profile, program, RING)
-    files = add_total(files)
-    report.write_json(os.path.join(UNIT, name + ".json"), {
-        "files": {f: {what: dict(part, percent=round(percent(part), 2))
-                      for what, part in parts.items()} for f, parts in files.items()},
-        "limits": LIMITS})
+    report.write_json(os.path.join(UNIT, name + ".json"), {"files": files, "limits": LIMITS})
     show(files)
+    if not options:
+        return 0
 
-    failures = ["%s is not in %s" % (f, os.path.basename(program)) for f in missing(files)]
-    failures += ["%s: %.1f %% of its %s, %g %% are wanted" % (f, percent(parts[what]), what,
+    missing = sorted({f for f in os.listdir(RING) if f.endswith(".c")} - set(files))
+    failures = ["%s is not in %s" % (f, os.path.basename(program)) for f in missing]
+    failures += ["%s: %.1f %% of its %s, %g %% are wanted" % (f, parts[what]["percent"], what,
                                                              limit)
                  for f, parts in files.items() for what, limit in LIMITS.items()
-                 if percent(parts[what]) < limit]
-    if not limits:
-        return 0
+                 if parts[what]["percent"] < limit]
     for failure in failures:
         report.say("not ok coverage: %s; see %s/index.html" % (
             failure, os.path.relpath(html, report.ROOT)))
     report.say("%d passed, %d failed, 0 skipped" % (
-        len(files) * len(LIMITS) + len(missing(files)) - len(failures), len(failures)))
+        len(files) * len(LIMITS) + len(missing) - len(failures), len(failures)))
     return 1 if failures else 0
 
 

@@ -46,7 +46,7 @@ unit    llvm                 llvm-cov
 memory  valgrind             valgrind
 bench   fio                  fio
 page    python3-jinja2       /usr/lib/python3/dist-packages/jinja2
-bench   python3-matplotlib   /usr/lib/python3/dist-packages/matplotlib
+plot    python3-matplotlib   /usr/lib/python3/dist-packages/matplotlib
 bench   binutils             strip
 life    fio                  fio
 life    ethtool              /usr/sbin/ethtool
@@ -66,33 +66,29 @@ deb     dwarves              pahole
 deb     zstd                 zstd
 '
 
-usage()
-{
-	sed -n 's/^# \(usage: .*\)/\1/p' "$0" >&2
-	exit 2
-}
-
 # The groups of rows that a verb needs.
-groups_of()
+declare -A groups=(
+	[tree]='tree'
+	[kernel]='tree build'
+	[run]='tree build guest'
+	[matrix]='tree build guest fs vhost page'
+	[bench]='tree build guest vhost bench plot'
+	[life]='tree build guest life'
+	[arch]='tree build guest cross foreign'
+	[qemus]='tree build guest fs vhost page bench plot foreign'
+	[check]='tree build check docs'
+	[docs]='tree docs'
+	[unit]='tree unit'
+	[fuzz]='tree unit'
+	[valgrind]='tree unit memory'
+	[test]='tree build guest fs page plot check docs unit life'
+	[deb]='tree build deb'
+)
+
+fail()
 {
-	case $1 in
-	tree)	echo tree ;;
-	kernel)	echo tree build ;;
-	run)	echo tree build guest ;;
-	matrix)	echo tree build guest fs vhost page ;;
-	bench)	echo tree build guest vhost bench ;;
-	life)	echo tree build guest life ;;
-	arch)	echo tree build guest cross foreign ;;
-	qemus)	echo tree build guest fs vhost page bench foreign ;;
-	check)	echo tree build check docs ;;
-	docs)	echo tree docs ;;
-	unit)	echo tree unit ;;
-	fuzz)	echo tree unit ;;
-	valgrind) echo tree unit memory ;;
-	test)	echo tree build guest fs page check docs unit life ;;
-	deb)	echo tree build deb ;;
-	*)	usage ;;
-	esac
+	echo "deps.sh: $*" >&2
+	exit 1
 }
 
 # The plain busybox cannot start in an initramfs that has no C library.
@@ -148,44 +144,34 @@ clang_runtime_package()
 is_there()
 {
 	case $1 in
-	is_static_busybox)	is_static_busybox ;;
-	is_clang_runtime)	is_clang_runtime ;;
-	is_virtiofsd)	is_virtiofsd ;;
+	is_*)	"$1" ;;
 	/*)	[ -e "$1" ] ;;
 	*)	type -P "$1" >/dev/null ;;
 	esac
 }
 
-# Sets "missing" to the packages that the groups "$@" lack, by row.
+# Sets "missing" to the packages that the groups "$@" lack, by the names that apt has.
 find_missing()
 {
 	local group package sign
+
 	missing=()
 	while read -r group package sign; do
-		[ -n "$group" ] || continue
-		case " $* " in *" $group "*) ;; *) continue ;; esac
+		[[ -n $group && " $* " == *" $group "* ]] || continue
 		is_there "$sign" && continue
-		case " ${missing[*]-} " in *" $package "*) continue ;; esac
-		missing+=("$package")
-	done <<<"$packages"
-}
-
-# The names that apt knows the missing rows by.
-real_names()
-{
-	local package
-	for package in "${missing[@]}"; do
 		case $package in
-		clang-runtime)	clang_runtime_package ;;
-		virtiofsd)	virtiofsd_package ;;
-		*)		echo "$package" ;;
+		clang-runtime)	package=$(clang_runtime_package) ;;
+		virtiofsd)	package=$(virtiofsd_package) ;;
 		esac
-	done
+		# Nothing if its name is not known yet.
+		[[ -z $package || " ${missing[*]-} " == *" $package "* ]] || missing+=("$package")
+	done <<<"$packages"
 }
 
 install()
 {
-	local log names
+	local log
+
 	log=$(mktemp)
 	# shellcheck disable=SC2064
 	trap "rm -f '$log'" EXIT
@@ -193,33 +179,23 @@ install()
 	echo "deps: apt-get update" >&2
 	apt-get -q update >"$log" 2>&1 ||
 		fail "apt-get update failed: $(grep -m 1 '^[EW]:' "$log")"
-	mapfile -t names < <(real_names)
-	echo "deps: installing ${names[*]}" >&2
-	apt-get -q -y --no-install-recommends install "${names[@]}" >"$log" 2>&1 ||
-		fail "apt-get install ${names[*]} failed: $(grep -m 1 '^E:' "$log")"
+	echo "deps: installing $*" >&2
+	apt-get -q -y --no-install-recommends install "$@" >"$log" 2>&1 ||
+		fail "apt-get install $* failed: $(grep -m 1 '^E:' "$log")"
 }
 
-fail()
-{
-	echo "deps.sh: $*" >&2
-	exit 1
-}
-
-[ $# -eq 1 ] || usage
-groups=$(groups_of "$1") || exit
-# shellcheck disable=SC2086	# a list of words
-find_missing $groups
-[ ${#missing[@]} -gt 0 ] || exit 0
-
+if [ $# -ne 1 ] || [ -z "${groups[$1]-}" ]; then
+	sed -n 's/^# \(usage: .*\)/\1/p' "$0" >&2
+	exit 2
+fi
 # The runtime's package is not known before clang is: two rounds at most.
-for _ in 1 2; do
-	if [ "$(id -u)" -ne 0 ] || [ ! -e /etc/debian_version ]; then
-		mapfile -t names < <(real_names)
-		fail "make $1 needs more programs: apt-get install --no-install-recommends ${names[*]}"
-	fi
-	install
-	# shellcheck disable=SC2086
-	find_missing $groups
+for round in 1 2 end; do
+	# shellcheck disable=SC2086	# a list of words
+	find_missing ${groups[$1]}
 	[ ${#missing[@]} -gt 0 ] || exit 0
+	[ $round != end ] || fail "still missing after the installation: ${missing[*]}"
+	if [ "$(id -u)" -ne 0 ] || [ ! -e /etc/debian_version ]; then
+		fail "make $1 needs more programs: apt-get install --no-install-recommends ${missing[*]}"
+	fi
+	install "${missing[@]}"
 done
-fail "still missing after the installation: ${missing[*]}"

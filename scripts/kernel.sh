@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/kernel.sh ours|stock|debug|kcsan|modular|{kmsan|devices|arm64|s390x}[-stock]
+# usage: scripts/kernel.sh [--configure] ours|stock|debug|kcsan|modular|{kmsan|devices|arm64|s390x}[-stock]
 # Build a kernel for the guest: the base with the series (ours), without it
 # (stock), with the series and every checker (debug), the one for data races (kcsan)
 # or the one for bytes that nobody wrote (kmsan, with the series and without), with
@@ -8,56 +8,53 @@
 # (devices, with the series and without); or one for a guest of another architecture.
 # Result: build/BASE/bzImage, or bzImage-NAME, for modular with build/BASE/modules.
 # EXTRA_CONFIG=file merges a fragment into it, JOBS=n says how many compilers run at
-# a time.
+# a time.  With --configure nothing is built: whether every option that is asked for
+# can be had is all that is looked at, in a folder beside the builds.
 set -eu
 cd "$(dirname "$0")/.."
 
 die() { echo "kernel: $*" >&2; exit 1; }
 
+only_configure=
+[ "${1-}" != --configure ] || { only_configure=yes; shift; }
 flavour=${1-}
+arch=x86 cross='' image=arch/x86/boot/bzImage
+kind=${flavour%-stock}
+fragments=(guest ours "$kind")
 case $flavour in
-arm64*)	arch=arm64 ; cross=aarch64-linux-gnu- ; image=arch/arm64/boot/Image ;;
-s390x*)	arch=s390 ; cross=s390x-linux-gnu- ; image=arch/s390/boot/bzImage ;;
-*)	arch=x86 ; cross='' ; image=arch/x86/boot/bzImage ;;
+ours|stock)		fragments=(guest "$kind") ;;
+debug|kcsan|kmsan|devices|modular) ;;
+kmsan-stock|devices-stock) fragments=(guest "$kind") ;;
+arm64|arm64-stock)	arch=arm64 cross=aarch64-linux-gnu- image=arch/arm64/boot/Image
+			fragments=(arch arm64) ;;
+s390x|s390x-stock)	arch=s390 cross=s390x-linux-gnu- image=arch/s390/boot/bzImage
+			fragments=(arch s390x) ;;
+*)			sed -n '3,14s/^# //p' "$0" >&2; exit 2 ;;
 esac
+[ "$flavour" != stock ] || fragments=(guest)
+fragments=("${fragments[@]/#/scripts/config/}")
+fragments=("${fragments[@]/%/.config}")
+targets=("${image##*/}")
+[ "$flavour" != modular ] || targets+=(modules)
 # shellcheck source-path=SCRIPTDIR
 . scripts/lib/kbuild.sh
 
-base=${BASE:-6.12}
-out=$PWD/build/$base
+scripts/args.sh kernel
+out=$PWD/build/${BASE:-6.12}
 jobs=${JOBS:-$(nproc)}
 name=$flavour
-fragments=(scripts/config/guest.config)
-suffix=-$flavour
-targets=("${image##*/}")
+[ -z "${EXTRA_CONFIG:-}" ] || fragments+=("$EXTRA_CONFIG")
 case $flavour in
-ours)		suffix='' ; fragments+=(scripts/config/ours.config) ;;
-stock)		;;
-debug|kcsan|kmsan)
-		fragments+=(scripts/config/ours.config "scripts/config/$flavour.config") ;;
-kmsan-stock)	fragments+=(scripts/config/kmsan.config) ;;
-devices)	fragments+=(scripts/config/ours.config scripts/config/devices.config) ;;
-devices-stock)	fragments+=(scripts/config/devices.config) ;;
-modular)	fragments+=(scripts/config/ours.config scripts/config/modular.config)
-		targets+=(modules) ;;
-arm64|arm64-stock|s390x|s390x-stock)
-		fragments=(scripts/config/arch.config "scripts/config/${flavour%-stock}.config") ;;
-*)		sed -n '3,12s/^# //p' "$0" >&2; exit 2 ;;
+*stock)	tree=stock src=$out/stock localversion='' ;;
+*)	tree=tree src=$out/linux localversion=-virtio-dma ;;
 esac
-if [ -n "${EXTRA_CONFIG:-}" ]; then
-	[ -r "$EXTRA_CONFIG" ] || die "EXTRA_CONFIG=$EXTRA_CONFIG cannot be read"
-	fragments+=("$EXTRA_CONFIG")
-fi
-case $flavour in *stock) stock=yes ;; *) stock='' ;; esac
-if [ "$stock" ]; then
-	scripts/tree.py stock
-	src=$out/stock
-else
-	scripts/tree.py tree
-	src=$out/linux
-fi
+scripts/tree.py $tree
 [ -f "$src/Kbuild" ] || die "$src is not a kernel tree: scripts/tree.py did not make it"
 
+if [ "$only_configure" ]; then
+	name=configs-$arch cc=${cc##* }
+	command -v "$cc" >/dev/null || die "$flavour needs $cc: scripts/deps.sh arch"
+fi
 obj=$src/build-$name
 log=$out/logs/build-$name.log
 mkdir -p "$out/logs"
@@ -66,11 +63,6 @@ mkdir -p "$out/logs"
 exec 9>"$out/.lock-$name"
 flock 9
 
-free=$(df -Pk "$out" | awk 'NR == 2 { print int($4 / 1048576) }')
-[ "$free" -ge 6 ] || echo "kernel: only $free GB free in $out, a build may need 6" >&2
-
-localversion=-virtio-dma
-[ -z "$stock" ] || localversion=
 # Races of the base with itself would drown those that it is about: KCSAN looks
 # at virtio only, and beyond that at the barriers in what virtio calls.
 kcsan=()
@@ -79,7 +71,91 @@ kcsan=()
 	'KCSAN_SANITIZE=$(if $(filter drivers/virtio/%,$(obj)/),y,n)'
 	'KCSAN_INSTRUMENT_BARRIERS=$(if $(filter kernel/irq/% kernel/locking/% kernel/sched/% mm/%,$(obj)/),y)'
 )
-kmake() { make --no-print-directory -C "$src" O="build-$name" ARCH=$arch CROSS_COMPILE=$cross CC="$cc" LOCALVERSION="$localversion" "${kcsan[@]}" "$@" </dev/null; }
+kmake()
+{
+	make --no-print-directory -C "$src" O="build-$name" ARCH=$arch CROSS_COMPILE=$cross \
+		CC="$cc" LOCALVERSION="$localversion" "${kcsan[@]}" "$@" </dev/null
+}
+
+errors()
+{
+	grep -E '(error|Error|undefined reference|No space left|\*\*\*)' "$log" |
+		grep -vE 'Waiting for unfinished jobs' | head -n 20 >&2
+}
+
+# --- configuration ---
+
+copied=
+configure()
+{
+	local tiny
+
+	# Where only configurations are looked at, one start does for all of them.
+	tiny=$obj/tiny-$(git -C "$src" rev-list --max-parents=0 HEAD)
+	if [ "$only_configure" ] && [ -e "$tiny" ]; then
+		cp "$tiny" "$obj/.config"
+	else
+		kmake tinyconfig
+		[ -z "$only_configure" ] || cp "$obj/.config" "$tiny"
+	fi
+	"$src/scripts/kconfig/merge_config.sh" -m -Q -O "$obj" "$obj/.config" "${fragments[@]}"
+	kmake olddefconfig
+	[ -n "$copied" ] && [ -d "$obj/tools" ] || return 0
+	# Every object depends on objtool, which notices that it is in another
+	# place and builds itself again, from the same sources.
+	kmake prepare
+	find "$obj/tools" -type f -print0 | xargs -0 touch -d "@$copied"
+}
+
+# Every option that was asked for must be in the result; the last word counts.
+missing_options()
+{
+	awk -v config="$obj/.config" '
+		function note(option, value)
+		{
+			if (FILENAME == config)
+				have[option] = value
+			else
+				want[option] = value
+		}
+		/^CONFIG_[A-Za-z0-9_]+=/ {
+			note(substr($0, 1, index($0, "=") - 1), substr($0, index($0, "=") + 1))
+		}
+		/^# CONFIG_[A-Za-z0-9_]+ is not set/ { note($2, "n") }
+		END {
+			for (option in want) {
+				is = option in have ? have[option] : "n"
+				if (is != want[option])
+					print option "=" want[option] " (is " is ")"
+			}
+		}' "${fragments[@]}" "$obj/.config" | sort
+}
+
+configure_or_die()
+{
+	local missing wrong
+
+	mkdir -p "$obj"
+	: >"$log"
+	if ! configure >>"$log" 2>&1; then
+		errors
+		wrong="configuring $flavour failed: see $log"
+	else
+		missing=$(missing_options)
+		[ "$missing" ] || return 0
+		wrong="$flavour cannot have what it asks for: ${missing//$'\n'/, }"
+	fi
+	rm -f "$obj/.building"		# nothing was interrupted
+	die "$wrong"
+}
+if [ "$only_configure" ]; then
+	configure_or_die
+	echo "kernel: $flavour can be configured"
+	exit 0
+fi
+
+free=$(df -Pk "$out" | awk 'NR == 2 { print int($4 / 1048576) }')
+[ "$free" -ge 6 ] || echo "kernel: only $free GB free in $out, a build may need 6" >&2
 
 # What the result depends on; the same state as last time is not built again.
 sources()	# a digest of what is in HEAD, and of edits to it
@@ -97,7 +173,8 @@ git -C "$src" rev-parse -q --verify HEAD >/dev/null ||
 sources=$(sources "$src")
 state=$({ echo "$sources"; cat "${fragments[@]}" "$0" scripts/lib/kbuild.sh
 	"${cc##* }" --version; } | sha256sum)
-result=$out/bzImage$suffix
+result=$out/bzImage-$name
+[ "$flavour" != ours ] || result=$out/bzImage
 if [ -e "$result" ] && [ -e "$obj/.state" ] && [ "$(cat "$obj/.state")" = "$state" ]; then
 	echo "kernel: $name is up to date: $result"
 	exit 0
@@ -105,7 +182,7 @@ fi
 
 # A build that was cut off may have left files that make takes for whole.
 if [ -e "$obj/.building" ]; then
-	echo "kernel: the last build of $name was interrupted, removing what it left half done"
+	echo "kernel: the last build of $name did not end, removing what it left half done"
 	find "$obj" -name '*.o' -size 0 -delete
 	find "$obj" -name '.*.cmd' -size 0 -delete
 	find "$obj" -name '.tmp_*' -type f -delete
@@ -122,7 +199,6 @@ is_built()	# whether the objects in $1/$2 are of the sources as they are
 {
 	[ -e "$1/$2/.sources" ] && [ "$(cat "$1/$2/.sources")" = "$(sources "$1")" ]
 }
-copied=
 twin=$flavour-stock
 twin=${twin#ours-}
 if [ ! -e "$obj" ]; then
@@ -141,46 +217,7 @@ fi
 mkdir -p "$obj"
 : >"$obj/.building"
 
-errors()
-{
-	grep -E '(error|Error|undefined reference|No space left|\*\*\*)' "$log" |
-		grep -vE 'Waiting for unfinished jobs' | head -n 20 >&2
-}
-
-# --- configuration ---
-
-configure()
-{
-	kmake tinyconfig
-	"$src/scripts/kconfig/merge_config.sh" -m -Q -O "$obj" "$obj/.config" "${fragments[@]}"
-	kmake olddefconfig
-	[ -n "$copied" ] && [ -d "$obj/tools" ] || return 0
-	# Every object depends on objtool, which notices that it is in another
-	# place and builds itself again, from the same sources.
-	kmake prepare
-	find "$obj/tools" -type f -print0 | xargs -0 touch -d "@$copied"
-}
-: >"$log"
-configure >>"$log" 2>&1 || { errors; die "configuring $name failed: see $log"; }
-
-# Every option that was asked for must be in the result; the last word counts.
-missing=$(cat "${fragments[@]}" | awk '
-	/^CONFIG_[A-Za-z0-9_]+=/ { split($0, w, "="); want[w[1]] = $0 }
-	/^# CONFIG_[A-Za-z0-9_]+ is not set/ { want[$2] = "n" }
-	END {
-		while ((getline line < config) > 0) {
-			if (line ~ /^CONFIG_/) { split(line, w, "="); have[w[1]] = line }
-		}
-		for (option in want) {
-			if (want[option] == "n" && (option in have))
-				print option " (wanted off, is " have[option] ")"
-			else if (want[option] ~ /=n$/ && (option in have))
-				print option " (wanted off, is " have[option] ")"
-			else if (want[option] != "n" && want[option] !~ /=n$/ && have[option] != want[option])
-				print want[option] " (is " ((option in have) ? have[option] : "not set") ")"
-		}
-	}' config="$obj/.config" | sort)
-[ -z "$missing" ] || die "options that did not make it into $obj/.config: ${missing//$'\n'/, }"
+configure_or_die
 
 # --- compile, with news of it ---
 
@@ -224,7 +261,7 @@ fi
 
 # A warning about a file of ours is a failure; the object goes, so that the
 # next run says it again.
-if [ -z "$stock" ] && grep -E "$warning_about_ours" "$log" >"$log.warnings"; then
+if [ $tree = tree ] && grep -E "$warning_about_ours" "$log" >"$log.warnings"; then
 	head -n 20 "$log.warnings" >&2
 	sed -n -E 's|^(\.\./)?([^:]*)\.c:.*|\2.o|p' "$log.warnings" | sort -u |
 		while read -r object; do

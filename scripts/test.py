@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
-from lib.guest import log as guest_log                           # noqa: E402
+from lib import report, words                                    # noqa: E402
 
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 UNITTEST = re.compile(r"^Ran (\d+) tests? in ")
@@ -32,7 +31,7 @@ UNITTEST_BAD = re.compile(r"^FAILED \((.*)\)$")
 @dataclass
 class Step:
     """A command, and how its results are counted: "one" by its exit status,
-    "summary" by its last line, "ktap" by its KTAP, "unittest" by unittest."""
+    "summary" by its last line, "unittest" by unittest."""
     name: str
     text: str
     command: list
@@ -42,34 +41,35 @@ class Step:
     cores: int = 2          # that it keeps busy, of two
 
 
+def kernel(flavour, text, *needs):
+    """Step that builds one."""
+    return Step(flavour, text, ["scripts/kernel.sh", flavour], needs=needs)
+
+
 STEPS = [
     Step("scripts", "tests of the host's scripts",
          [sys.executable, "-B", "-m", "unittest", "discover", "-v", "-s", "scripts",
-          "-p", "test_*.py"],
-         "unittest", timeout=600, cores=1),
+          "-p", "test_*.py"], "unittest", timeout=600, cores=1),
     Step("tree", "lay the base and the series out", ["scripts/tree.py", "tree"], cores=1),
     Step("unit", "the ring in userspace", ["scripts/unit.sh"], "summary", timeout=900),
     Step("fuzz", "and under libFuzzer",
          ["env", "FUZZ_S=30", "scripts/unit.sh", "fuzz"], "summary", timeout=900),
-    Step("stock", "stock kernel builds", ["scripts/kernel.sh", "stock"]),
-    Step("ours", "kernel with the series builds", ["scripts/kernel.sh", "ours"], needs=("tree",)),
-    Step("modular", "kernel with virtio as modules builds", ["scripts/kernel.sh", "modular"],
-         needs=("tree",)),
+    kernel("stock", "stock kernel builds"),
+    kernel("ours", "kernel with the series builds", "tree"),
+    kernel("modular", "kernel with virtio as modules builds", "tree"),
     Step("run", "make run", ["scripts/run.py"], needs=("stock", "ours")),
-    Step("each", "each patch builds by itself", ["scripts/each.sh"], "summary", needs=("tree",)),
+    Step("each", "each patch builds by itself", ["scripts/each.sh"], "summary", ("tree",)),
     Step("check", "what can be said without running", ["scripts/check.sh"], "summary",
-         needs=("tree",)),
-    Step("debug", "kernel with every checker builds", ["scripts/kernel.sh", "debug"],
-         needs=("tree",)),
+         ("tree",)),
+    kernel("debug", "kernel with every checker builds", "tree"),
     Step("selftest", "kselftests in the guest", ["scripts/selftest.py"], "summary",
-         needs=("ours", "debug", "modular"), timeout=3600),
+         ("ours", "debug", "modular"), timeout=3600),
     Step("matrix", "what is quick of the promise",
          ["scripts/matrix.py", "--slice", "--promise", "--no-stock"], "summary",
-         needs=("stock", "ours", "modular")),
+         ("stock", "ours", "modular")),
     Step("kdump", "crash kernels save the dump",
-         ["scripts/life.py", "kdump/intel-on-[dp]*"], "summary", needs=("ours",)),
-    Step("life", "hot plug under load", ["scripts/life.py", "*/plug*"], "summary",
-         needs=("ours",)),
+         ["scripts/life.py", "kdump/intel-on-[dp]*"], "summary", ("ours",)),
+    Step("life", "hot plug under load", ["scripts/life.py", "*/plug*"], "summary", ("ours",)),
 ]
 
 
@@ -86,23 +86,11 @@ def counts(step, lines, status):
     """Outcome of a step from what it said and its exit status."""
     outcome = Outcome()
     if step.count == "summary":
-        match = next((SUMMARY.match(line) for line in reversed(lines) if SUMMARY.match(line)),
-                     None)
+        match = next(filter(None, map(SUMMARY.match, reversed(lines))), None)
         if match:
             outcome.passed, outcome.failed, outcome.skipped = map(int, match.groups())
         outcome.notes = [line for line in lines
                          if re.match(r"(FAIL|SKIP|not ok|ok .*# SKIP)\b", line)]
-    elif step.count == "ktap":
-        results, problems = guest_log.parse_ktap(lines)
-        for result in results:
-            outcome.passed += result.verdict == "PASS"
-            outcome.failed += result.verdict == "FAIL"
-            outcome.skipped += result.verdict == "SKIP"
-            if result.verdict != "PASS":
-                outcome.notes.append("%s %s%s" % (result.verdict, result.name,
-                                                  result.reason and ": " + result.reason))
-        outcome.failed += len(problems)
-        outcome.notes += ["FAIL " + problem for problem in problems]
     elif step.count == "unittest":
         ran = next((int(m.group(1)) for m in map(UNITTEST.match, lines) if m), 0)
         bad = next((m.group(1) for m in map(UNITTEST_BAD.match, lines) if m), "")
@@ -157,16 +145,9 @@ def run(step, progress):
         except OSError as error:
             progress.end(step.name)
             return Outcome(failed=1, notes=["FAIL %s: %s" % (step.command[0], error.strerror)])
-        timed_out = threading.Event()
-
-        def end():
-            timed_out.set()
-            os.killpg(child.pid, signal.SIGTERM)
-
-        timer = threading.Timer(step.timeout, end)
-        timer.start()
-        ended = threading.Event()
-        threading.Thread(target=end_when_stopped, args=(child, ended), daemon=True).start()
+        ended, timed_out = threading.Event(), threading.Event()
+        threading.Thread(target=watch, args=(child, started + step.timeout, ended, timed_out),
+                         daemon=True).start()
         try:
             for line in child.stdout:
                 out.write(line)
@@ -177,7 +158,7 @@ def run(step, progress):
             status = child.wait()
         finally:
             ended.set()
-            timer.cancel()
+            child.stdout.close()
             progress.end(step.name)
     outcome = counts(step, lines, status)
     outcome.seconds = time.monotonic() - started
@@ -186,10 +167,12 @@ def run(step, progress):
     return outcome
 
 
-def end_when_stopped(child, ended):
-    """Take child down with the run."""
+def watch(child, until, ended, timed_out):
+    """Take child down with the whole run, or when its time is up."""
     while not ended.wait(0.2):
-        if STOP.is_set():
+        if time.monotonic() > until:
+            timed_out.set()
+        if STOP.is_set() or timed_out.is_set():
             os.killpg(child.pid, signal.SIGTERM)
             return
 
@@ -226,11 +209,7 @@ def run_all(steps, do, cores=2):
 
 
 def main():
-    names = sys.argv[1:]
-    unknown = [n for n in names if n not in [s.name for s in STEPS]]
-    if unknown:
-        raise report.Failure("no step %s; there are: %s" % (
-            unknown[0], " ".join(s.name for s in STEPS)))
+    names = words.choose(words.parse(__doc__)[1], [s.name for s in STEPS], "step")
     started = time.monotonic()
     os.makedirs(report.LOGS, exist_ok=True)
     with report.Progress() as progress:

@@ -1,18 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-#
+# usage: scripts/unit.sh [valgrind|fuzz|corpus]
 # The ring in userspace (tools/testing/vring): compiled with gcc and clang under
 # the address and undefined-behaviour sanitizers, driven by a model device.
 #
-#	scripts/unit.sh			unit tests; KTAP in build/$BASE/unit/*.ktap; what they
-#					cover of the ring, see scripts/coverage.py; and the
-#					table of attacks on our ring and on the base's, see
-#					scripts/attacks.py
-#	scripts/unit.sh valgrind	under memcheck, of the variants of each test every
-#					11th, or every EVERY-th
-#	scripts/unit.sh fuzz		libFuzzer for FUZZ_S seconds, 60 by default
-#	scripts/unit.sh corpus		what the fuzzer has found, minimised, as the corpus
-#					that it begins with: $src/corpus.txt
+# without a word	unit tests; KTAP in build/$BASE/unit/*.ktap; what they cover of the
+#		ring, see scripts/coverage.py; and the table of attacks on our ring and
+#		on the base's, see scripts/attacks.py
+# valgrind	under memcheck, of the variants of each test every 11th, or every EVERY-th
+# fuzz		libFuzzer for FUZZ_S seconds, 60 by default
+# corpus	what the fuzzer has found, minimised, as the corpus that it begins with:
+#		tools/testing/vring/corpus.txt
 #
 # KTREE=/path/to/linux names the tree whose virtio headers are used if not
 # build/$BASE/linux, which is laid out when it is missing, STOCK=/path/to/base the
@@ -23,43 +21,45 @@ set -eu
 
 cd "$(dirname "$0")/.."
 top=$PWD
-base=${BASE:-6.12}
-out=$top/build/$base/unit
+build=$top/build/${BASE:-6.12}
+out=$build/unit
 jobs=${JOBS:-$(nproc)}
 src=tools/testing/vring
 
-die() {
-	echo "unit: $*" >&2
-	exit 1
-}
+die() { echo "unit: $*" >&2; exit 1; }
 
-usage() {
-	echo "usage: $0 [valgrind|fuzz|corpus]" >&2
-	exit 2
-}
+# Flags of a make above us are not for ours.
+unset MAKEFLAGS MFLAGS
+case $#:${1-} in
+0:)			verb=unit needs=${COMPILERS:-gcc clang} ;;
+1:valgrind)		verb=unit needs='gcc valgrind' ;;
+1:fuzz | 1:corpus)	verb=fuzz needs='clang llvm-cov' ;;
+*)			sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
+esac
+[ "$#${WORD-}${COMPILERS-}" != 0 ] || needs="$needs llvm-cov"
+scripts/args.sh $verb
+for program in $needs; do
+	command -v "$program" >/dev/null ||
+		die "no $program on this machine; run: scripts/deps.sh unit, or valgrind"
+done
 
-find_tree() {
-	KTREE=${KTREE:-$top/build/$base/linux}
-	if [ "$KTREE" = "$top/build/$base/linux" ] && ! [ -d "$KTREE" ]; then
-		scripts/tree.py tree >&2 || die "make tree failed, see above; or set KTREE"
-	fi
-	[ -f "$KTREE/include/uapi/linux/virtio_ring.h" ] ||
-		die "$KTREE is no kernel tree; set KTREE=/path/to/linux"
-}
+# What is not there is laid out.
+[ "${KTREE-}" ] || [ -d "$build/linux" ] || scripts/tree.py tree >&2 ||
+	die "make tree failed, see above; or set KTREE"
+[ "$verb" = fuzz ] || [ "${STOCK-}" ] || [ -d "$build/stock" ] || scripts/tree.py stock >&2 ||
+	die "no base, see above; or set STOCK"
+KTREE=${KTREE:-$build/linux} STOCK=${STOCK:-$build/stock}
+export STOCK
+mkdir -p "$out"
 
-find_stock() {
-	STOCK=${STOCK:-$top/build/$base/stock}
-	if [ "$STOCK" = "$top/build/$base/stock" ] && ! [ -d "$STOCK" ]; then
-		scripts/tree.py stock >&2 || die "no base, see above; or set STOCK"
-	fi
-	[ -f "$STOCK/drivers/virtio/virtio_ring.c" ] ||
-		die "$STOCK has no drivers/virtio/virtio_ring.c; set STOCK=/path/to/base"
-	export STOCK
-}
-
-need() {
-	command -v "$1" >/dev/null || die "no $1 on this machine; run: apt-get install $2"
-}
+# Kernels are built from the other tree.
+if [ "$KTREE" = "$build/linux" ]; then
+	differ=$(diff -rq drivers/virtio/ring "$KTREE/drivers/virtio/ring" 2>&1 |
+		sed -E "s/^Only in ([^:]*): /\\1\\//; s/^Files ([^ ]*) and .*/\\1/; s|$KTREE/||" |
+		paste -s -d ' ')
+	[ -z "$differ" ] || echo "unit: build/${BASE:-6.12}/linux, from which kernels are built," \
+		"has other files than are tested here: $differ (make tree or make refresh)"
+fi
 
 # build NAME COMPILER TARGET [VARIABLE=VALUE...]: one line if it fails, the rest is
 # in the log; the results are in the folder NAME.
@@ -129,11 +129,24 @@ count() {
 	grep -c "^$1" "$2" || :
 }
 
+# wait_for PIDS: sets "bad" if one of them failed.
+wait_for() {
+	for pid in $1; do
+		wait "$pid" || bad=1
+	done
+}
+
+# failures KTAP: results that are not ok, each after all that explains it.
+failures() {
+	awk '
+		/^KTAP|^1\.\.|^# *$/ { next }
+		/^not ok / { printf "%s%s\n", said, $0 }
+		/^(not )?ok / { said = ""; next }
+		{ said = said (/^#/ ? "" : "# ") $0 "\n" }' "$1"
+}
+
 # unit NAME...: compilers; covered; valgrind.
 unit() {
-	find_tree
-	find_stock
-	mkdir -p "$out"
 	echo "unit: the ring in userspace, $*"
 
 	# One after the other within each of them, they side by side.
@@ -143,9 +156,7 @@ unit() {
 		pids="$pids $!"
 	done
 	bad=0
-	for pid in $pids; do
-		wait "$pid" || bad=1
-	done
+	wait_for "$pids"
 
 	results=
 	for name; do
@@ -174,8 +185,7 @@ unit() {
 	[ "$((pass + fail))" != 0 ] || die "no test has \"$WORD\" in its name"
 	for name in $results; do
 		[ -f "$out/$name.ktap" ] || continue
-		grep -E -B 1 '^not ok ' "$out/$name.ktap" | grep -E '^(# |not ok )' |
-			sed "s|^|$name: |; s|$top/||g" || :
+		failures "$out/$name.ktap" | sed "s|^|$name: |; s|$top/||g"
 		if [ -s "$out/$name.stderr" ]; then
 			echo "$name: what the checkers said is in $out/$name.stderr"
 		fi
@@ -211,10 +221,6 @@ prepare_corpus() {
 
 fuzz() {
 	seconds=${FUZZ_S:-60}
-	case $seconds in
-	'' | *[!0-9]*) die "FUZZ_S=$seconds is not a number of seconds" ;;
-	esac
-	find_tree
 	prepare_corpus
 	build_covered fuzz
 	echo "unit: fuzzing for $seconds s, $jobs at once, logs in $out/fuzz-*.log"
@@ -229,9 +235,7 @@ fuzz() {
 		i=$((i + 1))
 	done
 	bad=0
-	for pid in $pids; do
-		wait "$pid" || bad=$((bad + 1))
-	done
+	wait_for "$pids"
 	cat "$out"/fuzz-*.log >"$out/fuzz.log"
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/fuzz.log" |
 		awk '{ n += $1 } END { print n + 0 }')
@@ -261,7 +265,6 @@ run_fuzzer() {
 
 # As few inputs as reach all that the corpus of earlier runs does.
 corpus() {
-	find_tree
 	prepare_corpus
 	rm -rf "$out/merged"
 	mkdir "$out/merged"
@@ -276,31 +279,10 @@ corpus() {
 		"$(wc -c <"$src/corpus.txt") bytes"
 }
 
-# Flags of a make above us are not for ours.
-unset MAKEFLAGS MFLAGS
-case $#:${1-} in
-0:)
-	for cc in ${COMPILERS:-gcc clang}; do
-		need "$cc" "$cc"
-	done
-	# Coverage of some of the tests says nothing.
-	if [ -n "${WORD-}${COMPILERS-}" ]; then
-		# shellcheck disable=SC2086	# a list of words
-		unit ${COMPILERS:-gcc clang}
-	else
-		need llvm-cov llvm
-		unit gcc clang covered
-	fi
-	;;
-1:valgrind)
-	need gcc gcc
-	need valgrind valgrind
-	unit valgrind
-	;;
-1:fuzz | 1:corpus)
-	need clang clang
-	need llvm-cov llvm
-	"$1"
-	;;
-*) usage ;;
+# Coverage of some of the tests says nothing.
+case $#${WORD-}${COMPILERS-} in
+0)	unit gcc clang covered ;;
+0*)	# shellcheck disable=SC2086	# a list of words
+	unit ${COMPILERS:-gcc clang} ;;
+*)	case $1 in valgrind) unit valgrind ;; *) "$1" ;; esac ;;
 esac

@@ -2,6 +2,7 @@
 """Tests of the order in which test.py runs its steps."""
 
 import os
+import subprocess
 import sys
 import threading
 import unittest
@@ -10,6 +11,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
 import test                                                      # noqa: E402
+from lib import report                                           # noqa: E402
 
 
 class Order(unittest.TestCase):
@@ -58,6 +60,41 @@ class Order(unittest.TestCase):
         with self.assertRaises(ValueError):
             test.run_all([self.step("a", 1), self.step("b", 1)], do)
         self.assertTrue(test.STOP.is_set())
+
+
+class Steps(unittest.TestCase):
+    """What comes of a step."""
+
+    def outcome(self, step, lines, status):
+        return test.counts(step, lines, status)
+
+    def test_summary_is_the_last_line_that_is_one(self):
+        step = test.Step("a", "", [], "summary")
+        outcome = self.outcome(step, ["1 passed, 0 failed, 0 skipped", "SKIP b: no KVM",
+                                      "5 passed, 1 failed, 2 skipped", "end"], 1)
+        self.assertEqual((outcome.passed, outcome.failed, outcome.skipped, outcome.notes),
+                         (5, 1, 2, ["SKIP b: no KVM"]))
+
+    def test_silence_is_a_failure(self):
+        step = test.Step("a", "", [], "summary")
+        self.assertEqual(self.outcome(step, [], 0).notes, ["FAIL no test reported anything"])
+        self.assertEqual(self.outcome(step, ["oops", ""], 2).notes,
+                         ["FAIL exit status 2: oops"])
+
+    def test_step_that_takes_too_long_is_ended(self):
+        os.makedirs(report.LOGS, exist_ok=True)
+        step = test.Step("tried-by-tests", "", ["sleep", "60"], timeout=0.1)
+        outcome = test.run(step, report.Progress())
+        self.assertEqual((outcome.passed, outcome.failed), (0, 1))
+        self.assertIn("FAIL timed out after 0 s", outcome.notes[-1])
+        os.unlink(report.LOGS + "/test-tried-by-tests.log")
+
+    def test_unknown_words_are_refused(self):
+        for word in ("--quick", "nonsense"):
+            done = subprocess.run([sys.executable, "-B", test.__file__, word], check=False,
+                                  capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertEqual(done.stderr.count("\n"), 1)
 
 
 if __name__ == "__main__":

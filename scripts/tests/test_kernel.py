@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of kernel.sh with a make that configures a made-up tree."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lib import report                                           # noqa: E402
+
+MAKE = """#!/bin/sh
+for word; do
+	case $word in O=*) obj=$PWD/build/6.12/linux/${word#O=} ;; esac
+done
+case $* in
+*tinyconfig) echo '# CONFIG_A is not set' >$obj/.config ;;
+*olddefconfig) grep -v LOST $obj/.config >$obj/new; mv $obj/new $obj/.config ;;
+*bzImage) exit 1 ;;
+esac
+"""
+MERGE = "#!/bin/sh\nshift 4\nbase=$1\nshift\ncat \"$@\" >>$base\n"
+
+
+class Kernel(unittest.TestCase):
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.top = tmp.name
+        self.linux = self.top + "/build/6.12/linux"
+        os.makedirs(self.linux + "/scripts/kconfig")
+        os.makedirs(self.top + "/series/6.12")
+        shutil.copytree(report.ROOT + "/scripts/lib", self.top + "/scripts/lib",
+                        ignore=lambda folder, names: [n for n in names if ".sh" not in n])
+        for name in ("kernel.sh", "args.sh"):
+            shutil.copy(report.ROOT + "/scripts/" + name, self.top + "/scripts")
+        for name in ("guest", "ours", "debug"):
+            self.write("scripts/config/%s.config" % name, "CONFIG_A=y\n# CONFIG_B is not set\n")
+        self.write("scripts/tree.py", "#!/bin/sh\n")
+        self.write("build/6.12/linux/Kbuild", "")
+        self.write("build/6.12/linux/scripts/kconfig/merge_config.sh", MERGE)
+        self.write("bin/make", MAKE)
+        for command in (["init", "-q"], ["add", "Kbuild"],
+                        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"]):
+            subprocess.run(["git", *command], cwd=self.linux, check=True)
+
+    def write(self, name, text):
+        path = os.path.join(self.top, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+        return path
+
+    def kernel(self, *words, **env):
+        done = subprocess.run(
+            [self.top + "/scripts/kernel.sh", *words], text=True, check=False,
+            env={"PATH": self.top + "/bin:" + os.environ["PATH"], "HOME": self.top, **env},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.stdout, done.returncode
+
+    def test_configuration_is_all_that_is_made(self):
+        self.assertEqual(self.kernel("--configure", "debug"),
+                         ("kernel: debug can be configured\n", 0))
+        self.assertFalse(os.path.exists(self.linux + "/build-debug"))
+
+    def test_option_that_is_lost_is_named(self):
+        extra = self.write("extra", "CONFIG_LOST=m\nCONFIG_C=\"x=y\"\n")
+        self.assertEqual(self.kernel("--configure", "ours", EXTRA_CONFIG=extra), (
+            "kernel: ours cannot have what it asks for: CONFIG_LOST=m (is n)\n", 1))
+
+    def test_option_that_should_be_off_is_named(self):
+        self.write("scripts/config/guest.config", "CONFIG_B=n\n")
+        self.write("scripts/config/ours.config", "")
+        self.write("bin/make", MAKE.replace("grep -v LOST $obj/.config", "echo CONFIG_B=y"))
+        self.assertEqual(self.kernel("--configure", "ours"), (
+            "kernel: ours cannot have what it asks for: CONFIG_B=n (is y)\n", 1))
+
+    def test_configuration_error_is_no_interrupted_build(self):
+        extra = self.write("extra", "CONFIG_LOST=y\n")
+        for _ in range(2):
+            said, status = self.kernel("ours", EXTRA_CONFIG=extra)
+            self.assertEqual(status, 1)
+            self.assertNotIn("did not end", said)
+
+    def test_build_that_failed_is_tidied_up_after(self):
+        self.kernel("ours")
+        self.assertIn("did not end", self.kernel("ours")[0])
+
+    def test_garbage_is_refused_before_anything_is_laid_out(self):
+        self.write("scripts/tree.py", "#!/bin/sh\necho laid out\n")
+        extra = self.write("extra", "garbage\n")
+        said, status = self.kernel("ours", EXTRA_CONFIG=extra)
+        self.assertIn('line 1: "garbage"', said)
+        self.assertNotIn("laid out", said)
+        self.assertNotEqual(status, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
