@@ -11,14 +11,23 @@ EXTRA_CONFIG ?=
 APPEND	?=
 QEMU_ARGS ?=
 CONFIG	?=
+CHECK	?=
+FORCE	?=
 ROWS	?=
 QEMUS	?=
 SOAK_S	?= 600
 
-export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS QEMUS
+export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG CHECK FORCE ROWS QEMUS
 
-.PHONY: help run test tree series refresh apply deb kernel stock-kernel boot \
+.PHONY: help run test tree series refresh apply unapply deb kernel stock-kernel boot \
 	check unit fuzz selftest matrix matrix-arch matrix-qemus life soak bench docs clean
+
+# The arguments are looked at before anything is installed, where python3 is there.
+define tree.py
+@! command -v python3 >/dev/null || scripts/tree.py --args $@
+@scripts/deps.sh $(1)
+@scripts/tree.py $@
+endef
 
 help:		## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*##/  \1\t/p' Makefile | expand -t 18
@@ -32,24 +41,22 @@ test:		## all tests; closes with "N passed, N failed, N skipped"
 	@scripts/test.py
 
 tree:		## lay the base and the series out as a git tree, build/$(BASE)/linux
-	@scripts/deps.sh tree
-	@scripts/tree.py tree
+	$(call tree.py,tree)
 
 series:		## write the patches for git am to build/$(BASE)/series
-	@scripts/deps.sh tree
-	@scripts/tree.py series
+	$(call tree.py,tree)
 
 refresh:	## take commits made in build/$(BASE)/linux back into this repository
-	@scripts/deps.sh tree
-	@scripts/tree.py refresh
+	$(call tree.py,tree)
 
-apply:		## put the series onto the kernel tree at KDIR
-	@scripts/deps.sh tree
-	@scripts/tree.py apply
+apply:		## put the series onto the kernel tree at KDIR; CHECK=1 tries, FORCE=1 drops edits
+	$(call tree.py,tree)
+
+unapply:	## take the series off KDIR again, byte for byte; CHECK=1 and FORCE=1 too
+	$(call tree.py,tree)
 
 deb:		## Debian kernel packages of KDIR (or the base) with the series, CONFIG=file
-	@scripts/deps.sh deb
-	@scripts/tree.py deb
+	$(call tree.py,deb)
 
 kernel:		## build/$(BASE)/bzImage; EXTRA_CONFIG=file merges a fragment
 	@scripts/deps.sh kernel

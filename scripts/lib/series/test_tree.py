@@ -1053,6 +1053,45 @@ class TestApply(Case):
             self.assertIn("make %s KDIR=" % verb, self.fails(verb))
 
 
+class TestDeb(Case):
+    def fakes(self):
+        """A PATH where make notes its arguments and makes a package."""
+        here = os.path.join(self.top, "bin")
+        put(here, {"make.sh": "#!/bin/sh\nout=$(echo \"$*\" | sed 's/.* O=\\([^ ]*\\).*/\\1/')\n"
+                              "printf '%s|' \"$CCACHE_DIR\" \"$KBUILD_BUILD_TIMESTAMP\" \"$@\" "
+                              ">>\"$out/../log\"\n"
+                              "case $* in *bindeb-pkg*) : >\"$out/../linux-image.deb\" ;; esac\n",
+                   "ccache.sh": "#!/bin/sh\n", "dpkg-buildpackage.sh": "#!/bin/sh\n",
+                   "dh_listpackages.sh": "#!/bin/sh\n"})
+        for name in os.listdir(here):
+            os.rename(os.path.join(here, name), os.path.join(here, name[:-3]))
+        return here + ":" + os.environ["PATH"]
+
+    def test_applied_tree_is_built_through_ccache(self):
+        kdir = os.path.join(self.top, "kdir")
+        put(kdir, dict(BASE_FILES, Makefile=MAKEFILE % 8))
+        put(self.top, {"config": "CONFIG_A=y\n"})
+        self.tree("apply", KDIR=kdir)
+        out = self.tree("deb", KDIR=kdir, CONFIG=self.top + "/config", PATH=self.fakes())
+        self.assertIn("build/6.12/deb/linux-image.deb", out)
+        log = get(self.repo, "build/6.12/deb/log")
+        cc = "%s/scripts/lib/cached.sh gcc" % self.repo
+        self.assertIn("|CC=%s|HOSTCC=%s|" % (cc, cc), log)
+        self.assertTrue(log.startswith("%s/ccache||" % self.cache), log)
+
+    def test_arguments_are_looked_at_before_anything_is_installed(self):
+        shutil.copy(os.path.join(SCRIPTS, "..", "Makefile"), self.repo)
+        put(self.repo, {"scripts/deps.sh": "#!/bin/sh\necho installing\nexit 1\n"})
+        for args in (["deb", "CONFIG=/not/there"], ["deb", "JOBS=x"], ["apply"],
+                     ["unapply"], ["apply", "KDIR=/not/there"], ["tree", "BASE=x"]):
+            proc = subprocess.run(["make", "-C", self.repo, *args], env=self.env(),
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, check=False)
+            self.assertNotEqual(proc.returncode, 0)
+            self.assertNotIn("installing", proc.stdout)
+            self.assertEqual(proc.stdout.count("tree.py: "), 1, proc.stdout)
+
+
 class TestDeps(unittest.TestCase):
     def deps(self, *args, **env):
         return subprocess.run([os.path.join(SCRIPTS, "deps.sh"), *args], text=True,
