@@ -28,7 +28,9 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from lib.series import apply, base, deb, lay, mail, refresh, reviewed    # noqa: E402
+from lib.series import apply, base, beside, deb, lay             # noqa: E402
+from lib.series import mail, refresh, reviewed                   # noqa: E402
+from lib.series.paths import Paths                               # noqa: E402
 from lib.series.worktree import Worktree                         # noqa: E402
 from lib.util import Fail                                        # noqa: E402
 
@@ -59,7 +61,7 @@ def cmd_reviewed(paths):
 def cmd_each(paths, dashes="", *command):
     if dashes != "--" or not command:
         raise Fail("usage: scripts/tree.py each -- CMD [ARG...]")
-    lay.each(paths, command)
+    beside.each(paths, command)
 
 
 def with_lock(function):
@@ -69,7 +71,7 @@ def with_lock(function):
     return command
 
 
-COMMANDS = {"fetch": cmd_fetch, "tree": with_lock(lay.lay), "stock": with_lock(lay.stock),
+COMMANDS = {"fetch": cmd_fetch, "tree": with_lock(lay.lay), "stock": with_lock(beside.stock),
             "series": cmd_series, "refresh": with_lock(refresh.refresh),
             "apply": with_lock(apply.apply), "unapply": with_lock(apply.unapply),
             "deb": cmd_deb, "reviewed": with_lock(cmd_reviewed), "each": cmd_each}
@@ -104,7 +106,7 @@ def main(argv):
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda num, _: sys.exit(128 + num))
     try:
-        paths = lay.Paths(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        paths = Paths(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         check_arguments(argv[0], paths)
         if not only_check:
             command(paths, *argv[1:])

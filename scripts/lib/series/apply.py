@@ -22,12 +22,7 @@ BEFORE, APPLIED = "refs/virtio-dma/before", "refs/virtio-dma/applied"
 
 
 class _Target:
-    """The tree at KDIR, without what an interrupted run left there.
-
-    git      the user's repository, None for a plain tree
-    record   what make apply leaves behind where it writes files
-    files    the tree as one of @record, None without one
-    """
+    """The tree at KDIR, without what an interrupted run left there."""
 
     def __init__(self, paths):
         self.name, self.top = paths.kdir, os.path.realpath(paths.kdir)
@@ -38,6 +33,7 @@ class _Target:
             raise Fail("%s cannot be written to: make it writable, or copy it" % self.name)
         git_dir = bases.git_dir(self.top)
         self.git = Git(git_dir, self.top, durable=True) if git_dir else None
+        # What make apply leaves where it writes files, and the tree as one of it.
         self.record = os.path.join(git_dir or self.top,
                                    "virtio-dma" if git_dir else ".virtio-dma")
         self.files = None

@@ -23,42 +23,6 @@ FORMAT = 1
 _EXCLUDE = b"/build-*/\n.*.cmd\n.*.sw?\n*.rej\n*.orig\n*.pyc\n__pycache__/\n"
 
 
-class Paths:
-    """Where everything is, from the environment that the Makefile exports."""
-
-    def __init__(self, root):
-        env = os.environ
-        self.root, self.files = root, {}
-        self.base = env.get("BASE") or "6.12"
-        self.kdir = env.get("KDIR") or ""
-        self.build = os.path.join(root, "build", self.base)
-        self.linux, self.stock, self.each = (
-            os.path.join(self.build, name) for name in ("linux", "stock", "each"))
-        self.cache = os.path.join(env.get("XDG_CACHE_HOME") or
-                                  os.path.expanduser("~/.cache"), "virtio-dma")
-        if not re.match(r"\d+\.\d+$", self.base):
-            raise Fail("BASE=%s: give a version such as 6.12" % self.base)
-        if self.kdir:
-            self.kdir = os.path.abspath(self.kdir)
-            if not os.path.isdir(self.kdir):
-                raise Fail("KDIR=%s is not a directory" % self.kdir)
-            below = os.path.realpath(self.kdir) + "/"
-            if below.startswith(os.path.realpath(self.build) + "/"):
-                raise Fail("KDIR=%s is one of our own trees: give the base that "
-                           "the series goes on" % self.kdir)
-
-    def rel(self, path):
-        """@path as the user would type it from the repository's top."""
-        return os.path.relpath(path, self.root)
-
-    def lock(self):
-        return locked(os.path.join(self.build, ".lock"))
-
-    def load(self):
-        self.files = series.read(self.root, self.base)
-        return series.load(self.files, self.base)
-
-
 def read_state(linux):
     """What _write_down() noted, None if it did not."""
     with contextlib.suppress(ValueError, TypeError):
@@ -194,63 +158,3 @@ def settle(paths, work, base, who, laid):
     print("tree: %s updated, %s changed" % (
         paths.rel(paths.linux), plural(len(work.git.diff(old, tip)), "file")), flush=True)
     return state
-
-
-# --- stock and each --------------------------------------------------------
-
-def beside(paths, top, commit):
-    """A worktree at @top on @commit, made or moved there; its edits are guarded."""
-    linux = Worktree(paths.linux).git
-    linux.clear_stale_locks()
-    if not os.path.lexists(top):
-        temp = os.path.join(paths.build, "tmp-" + os.path.basename(top))
-        remove_tree(temp)
-        linux.run("worktree", "prune")
-        with progress("tree: writing %s" % paths.rel(top)):
-            linux.run("worktree", "add", "-f", "--detach", "--no-checkout", temp, commit)
-            Worktree(temp).git.run("reset", "-q", "--hard", commit)
-            linux.run("worktree", "move", temp, top)
-        return
-    linux.run("worktree", "repair", top, ok=range(256))     # the clone was moved
-    work = Worktree(top)
-    if not work.git.test("rev-parse", "--verify", "-q", "HEAD^{commit}"):
-        raise Fail("%s is not a worktree of %s any more: delete it"
-                   % (paths.rel(top), paths.rel(paths.linux)))
-    work.recover()
-    edits = work.edits(untracked=False)
-    if edits:
-        raise Fail("%s has edits (%s): take them elsewhere, then git -C %s reset --hard"
-                   % (paths.rel(top), edits[0], paths.rel(top)))
-    work.move(commit, "virtio-dma")
-    work.finish()
-
-
-def each(paths, command):
-    """Run @command in build/BASE/each after each patch; its failure is ours."""
-    with locked(os.path.join(paths.build, ".lock-each")):
-        with paths.lock():
-            state = lay(paths)
-        for row in state["patches"]:
-            with paths.lock():
-                beside(paths, paths.each, row["commit"])
-            print("each: %s" % row["name"], flush=True)
-            env = dict(os.environ, SERIES_PATCH=row["name"], SERIES_COMMIT=row["commit"])
-            try:
-                status = subprocess.run(command, cwd=paths.each, env=env,
-                                        check=False).returncode
-            except OSError as err:
-                raise Fail("cannot run %s: %s" % (command[0], err.strerror)) from None
-            if status:
-                raise Fail("%s: %s ended with status %d" % (
-                    row["name"], " ".join(command), status))
-        print("each: %d patches passed" % len(state["patches"]), flush=True)
-
-
-def stock(paths):
-    """build/BASE/stock, the base and nothing else."""
-    if not os.path.lexists(paths.linux):
-        lay(paths)
-    check_ours(paths)
-    base = bases.provide(paths, Worktree(paths.linux).git)
-    beside(paths, paths.stock, base.commit)
-    print("tree: %s is %s" % (paths.rel(paths.stock), base.title), flush=True)

@@ -9,6 +9,7 @@ and after that the branch is moved.
 """
 
 import collections
+import contextlib
 import os
 import re
 import subprocess
@@ -169,13 +170,11 @@ def _folders(paths, git, commits, folders, names, state):
             new["message"] = old["message"]
         new["files"] = _files_list(old["files"].decode(), add, delete, {
             p for p in add if p not in patch.add and _ignored(paths.root, p)}).encode()
-        was = recorded.get(folder)
-        if was and set(hunks) == set(patch.edits) and all(
-                git.ls_tree(was + side, hunks) == git.ls_tree(commit.id + side, hunks)
-                for side in ("^", "")):
-            new["hunks.patch"] = patch.hunks
-        elif hunks:
+        if hunks:
             new["hunks.patch"] = _hunks(git, commit.id, hunks)
+        if folder and set(hunks) == set(patch.edits) and \
+                new["hunks.patch"] == _hunks(git, recorded[folder], hunks):
+            new["hunks.patch"] = patch.hunks
         if commit.author not in same:
             new["author"] = (commit.author + "\n").encode()
         files.update(("%s%s/%s" % (top, name, part), ("100644", data))
@@ -204,10 +203,8 @@ def _write_repo(root, here, wanted):
         write_entry(os.path.join(root, path), *wanted[path])
     for path in gone:
         os.unlink(os.path.join(root, path))
-        top = os.path.dirname(path)
-        while top and not os.listdir(os.path.join(root, top)):
-            os.rmdir(os.path.join(root, top))
-            top = os.path.dirname(top)
+        with contextlib.suppress(OSError):      # up to the first that is not empty
+            os.removedirs(os.path.dirname(os.path.join(root, path)))
     return changed + gone
 
 
