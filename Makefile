@@ -11,13 +11,11 @@ EXTRA_CONFIG ?=
 APPEND	?=
 QEMU_ARGS ?=
 CONFIG	?=
-CHECK	?=
-FORCE	?=
 ROWS	?=
 QEMUS	?=
 SOAK_S	?= 600
 
-export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG CHECK FORCE ROWS QEMUS
+export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS QEMUS
 
 .PHONY: help run test tree series refresh apply unapply deb kernel stock-kernel boot \
 	check unit fuzz selftest matrix matrix-arch matrix-qemus life soak bench docs clean

@@ -22,9 +22,10 @@ def warn(text):
     print("warning: " + text, file=sys.stderr, flush=True)
 
 
-def some(paths):
+def some(paths, most=1):
     """The first of @paths, and how many more there are."""
-    return "%s and %d more" % (paths[0], len(paths) - 1) if paths[1:] else paths[0]
+    more = " and %d more" % (len(paths) - most) if paths[most:] else ""
+    return ", ".join(paths[:most]) + more
 
 
 def plural(count, what):

@@ -16,7 +16,7 @@ import time
 
 from lib.series import base as bases, patches as series, reviewed
 from lib.series.worktree import Worktree
-from lib.util import (Fail, Git, git_env, plural, read_entry, remove_tree, some, warn)
+from lib.util import Fail, Git, git_env, plural, read_entry, remove_tree, some, warn
 
 BEFORE, APPLIED = "refs/virtio-dma/before", "refs/virtio-dma/applied"
 
@@ -69,8 +69,8 @@ class _Target:
     def lose(self, what, paths, instead):
         """The user's work in @paths is about to go."""
         if paths and not self.force:
-            raise Fail("%s of %s %s: %s, or FORCE=1" % (some(paths), self.name, what,
-                                                        instead))
+            raise Fail("%s of %s %s: %s, or FORCE=1" % (
+                some(paths, 20), self.name, what, instead))
         for path in paths:
             warn("%s of %s %s" % (path, self.name, what))
 
@@ -82,7 +82,8 @@ def apply(paths):
     there = {p: e for p, e in entries.items() if e}
     remove_tree(temp)
     try:
-        subprocess.run(("git", "init", "-q", "--bare", "--template=", temp), env=git_env(), check=True)
+        subprocess.run(("git", "init", "-q", "--bare", "--template=", temp),
+                       env=git_env(), check=True)
         trial = Git(temp)
         old = trial.commit(trial.write_files(there))
         if series.already(trial, old, patches):
@@ -137,16 +138,17 @@ def _write(at, trial, old, new):
     for ref in ("HEAD", BEFORE):
         trial.run("update-ref", ref, old)
     trial.run("update-ref", APPLIED, new)
+    work = at.work(False)
     try:
         shutil.copytree(trial.git_dir, at.record)
-        work = at.work(False)
         work.git.run("read-tree", old)
         work.git.run("update-index", "-q", "--refresh", ok=(0, 1))
         at.move(work, new)
-        work.finish()
     except BaseException:
-        remove_tree(at.record)
+        if not os.path.lexists(work.next):      # or the old files are needed again
+            remove_tree(at.record)
         raise
+    work.finish()
 
 
 def unapply(paths):
