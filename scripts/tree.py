@@ -2,20 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Lay the base and the series out as a git tree, and take work back from it.
 
-usage: scripts/tree.py COMMAND
+usage: scripts/tree.py [--args] COMMAND
   fetch      get the newest base that apt knows into the cache
   tree       build/BASE/linux: the base as one commit, then a commit a patch
   stock      build/BASE/stock: the unmodified base beside it
   series     build/BASE/series/NNNN-*.patch with a cover letter, for git am
-  refresh    take commits and edits made in build/BASE/linux into the repository
+  refresh    take the commits made in build/BASE/linux into the repository
   apply      put the series onto the kernel tree at KDIR
+  unapply    take it off again: KDIR is what it was, byte for byte
   deb        Debian kernel packages of KDIR (or the base) with the series
   reviewed   note that the base files which the series replaces have been read
   each -- CMD [ARG...]
              run CMD in build/BASE/each on the tree after each patch in turn
+--args only looks at the environment that COMMAND will use.
 
 environment: BASE (6.12), KDIR (a kernel tree to use as the base, or to apply
-to), CONFIG (for deb), JOBS, XDG_CACHE_HOME
+to), CHECK=1 (apply and unapply change nothing), FORCE=1 (they may drop edits),
+CONFIG (for deb), JOBS, XDG_CACHE_HOME
 """
 
 import os
@@ -25,7 +28,10 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from lib.series import apply, base, deb, lay, mail, refresh      # noqa: E402
+from lib.series import apply, base, beside, deb, lay             # noqa: E402
+from lib.series import mail, refresh, reviewed                   # noqa: E402
+from lib.series.paths import Paths                               # noqa: E402
+from lib.series.worktree import Worktree                         # noqa: E402
 from lib.util import Fail                                        # noqa: E402
 
 
@@ -36,30 +42,10 @@ def cmd_fetch(paths):
     print("fetch: the base is %s" % base.cached(paths.cache, paths.base))
 
 
-def cmd_tree(paths):
-    with paths.lock():
-        lay.lay(paths)
-
-
-def cmd_stock(paths):
-    with paths.lock():
-        lay.stock(paths)
-
-
 def cmd_series(paths):
     with paths.lock():
         for path in mail.write(paths):
             print(paths.rel(path))
-
-
-def cmd_refresh(paths):
-    with paths.lock():
-        refresh.refresh(paths)
-
-
-def cmd_reviewed(paths):
-    with paths.lock():
-        lay.write_reviewed(paths)
 
 
 def cmd_deb(paths):
@@ -67,33 +53,63 @@ def cmd_deb(paths):
         print(paths.rel(path))
 
 
+def cmd_reviewed(paths):
+    state = lay.lay(paths, review=False)
+    reviewed.write(paths, Worktree(paths.linux).git, paths.load(), state)
+
+
 def cmd_each(paths, dashes="", *command):
     if dashes != "--" or not command:
         raise Fail("usage: scripts/tree.py each -- CMD [ARG...]")
-    lay.each(paths, command)
+    beside.each(paths, command)
 
 
-COMMANDS = {"fetch": cmd_fetch, "tree": cmd_tree, "stock": cmd_stock,
-            "series": cmd_series, "refresh": cmd_refresh, "apply": apply.apply,
-            "deb": cmd_deb, "reviewed": cmd_reviewed, "each": cmd_each}
+def with_lock(function):
+    def command(paths):
+        with paths.lock():
+            function(paths)
+    return command
+
+
+COMMANDS = {"fetch": cmd_fetch, "tree": with_lock(lay.lay), "stock": with_lock(beside.stock),
+            "series": cmd_series, "refresh": with_lock(refresh.refresh),
+            "apply": with_lock(apply.apply), "unapply": with_lock(apply.unapply),
+            "deb": cmd_deb, "reviewed": with_lock(cmd_reviewed), "each": cmd_each}
+
+
+def check_arguments(verb, paths):
+    """What @verb is told by the environment, before anything is done."""
+    if paths.kdir:
+        base.check_kdir(paths)
+    elif verb in ("apply", "unapply"):
+        raise Fail("say which tree: make %s KDIR=/path/to/linux" % verb)
+    if verb == "deb":
+        deb.check_config()
+        if not (os.environ.get("JOBS") or "1").isdigit():
+            raise Fail("JOBS=%s: give a number" % os.environ["JOBS"])
 
 
 def main(argv):
-    if len(argv) < 2 or argv[1] in ("-h", "--help", "help"):
+    only_check = argv[1:2] == ["--args"]
+    argv = argv[2 if only_check else 1:]
+    if not argv or argv[0] in ("-h", "--help", "help"):
         print(__doc__.strip())
-        return 0 if len(argv) > 1 else 2
-    command = COMMANDS.get(argv[1])
+        return 0 if argv else 2
+    command = COMMANDS.get(argv[0])
     if not command:
-        print("tree.py: no command '%s'; scripts/tree.py --help lists them" % argv[1],
+        print("tree.py: no command '%s'; scripts/tree.py --help lists them" % argv[0],
               file=sys.stderr)
         return 2
-    if len(argv) > 2 and argv[1] != "each":
-        print("usage: scripts/tree.py %s" % argv[1], file=sys.stderr)
+    if len(argv) > 1 and argv[0] != "each":
+        print("usage: scripts/tree.py %s" % argv[0], file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, lambda num, _: sys.exit(128 + num))
     try:
-        command(lay.Paths(os.path.dirname(os.path.dirname(
-            os.path.abspath(__file__)))), *argv[2:])
+        paths = Paths(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        check_arguments(argv[0], paths)
+        if not only_check:
+            command(paths, *argv[1:])
     except Fail as err:
         print("tree.py: %s" % err, file=sys.stderr)
         return 1

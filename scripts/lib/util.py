@@ -2,7 +2,9 @@
 """Small tools that every part of tree.py uses: errors, git, locks, progress."""
 
 import contextlib
+import copy
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -20,55 +22,48 @@ def warn(text):
     print("warning: " + text, file=sys.stderr, flush=True)
 
 
-class Progress:
-    """One line that updates itself on a terminal, plain lines in a pipe."""
+def some(paths, most=1):
+    """The first of @paths, and how many more there are."""
+    more = " and %d more" % (len(paths) - most) if paths[most:] else ""
+    return ", ".join(paths[:most]) + more
 
-    def __init__(self, title, stream=None):
-        self.title = title
-        self.stream = stream or sys.stderr
-        self.tty = self.stream.isatty()
+
+def plural(count, what):
+    return "%d %s%s" % (count, what, "" if count == 1 else "s")
+
+
+class progress:                             # pylint: disable=invalid-name
+    """with progress(TITLE): a line that updates itself on a terminal, lines in a pipe."""
+
+    def __init__(self, title):
+        self.title, self.tty = title, sys.stderr.isatty()
         self.start = self.last = time.monotonic()
-        self._show("...")
 
     def _show(self, text, end=""):
-        if self.tty:
-            self.stream.write("\r\033[K%s %s%s" % (self.title, text, end))
-        else:
-            self.stream.write("%s %s\n" % (self.title, text))
-        self.stream.flush()
+        form = "\r\033[K%s %s" + end if self.tty else "%s %s\n"
+        print(form % (self.title, text), end="", file=sys.stderr, flush=True)
 
     def update(self, text):
-        now = time.monotonic()
-        if now - self.last >= (0.2 if self.tty else 15):
-            self.last = now
+        if time.monotonic() - self.last >= (0.2 if self.tty else 15):
+            self.last = time.monotonic()
             self._show(text)
 
-    def done(self, text="done"):
-        took = time.monotonic() - self.start
-        self._show("%s (%.0f s)" % (text, took), end="\n")
+    def __enter__(self):
+        self._show("...")
+        return self
 
-    def broken(self):
-        if self.tty:
-            self.stream.write("\n")
-            self.stream.flush()
-
-
-@contextlib.contextmanager
-def progress(title):
-    shown = Progress(title)
-    try:
-        yield shown
-    except BaseException:
-        shown.broken()
-        raise
-    shown.done()
+    def __exit__(self, kind, *_):
+        if not kind:
+            self._show("done (%.0f s)" % (time.monotonic() - self.start), "\n")
+        elif self.tty:
+            print(file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def locked(path):
     """Hold the lock file @path, so that two makes do not collide."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a") as lock:
+    with open(path, "a", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -78,29 +73,25 @@ def locked(path):
         yield
 
 
-def write_atomic(path, data, mode=0o644):
+def write_entry(path, mode, data):
     """Write @data to a neighbour of @path, then rename: all or nothing."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temp = "%s.tmp.%d" % (path, os.getpid())
     try:
-        with open(temp, "wb") as out:
-            out.write(data)
-        os.chmod(temp, mode)
+        if mode == "120000":
+            os.symlink(os.fsdecode(data), temp)
+        else:
+            with open(temp, "wb") as out:
+                out.write(data)
+            os.chmod(temp, int(mode[-3:], 8))
         os.replace(temp, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temp)
 
 
-def remove_tree(path):
-    """rm -rf, quiet about what is not there, loud about what stays."""
-    if os.path.lexists(path):
-        shutil.rmtree(path)
-
-
-def blob_id(data):
-    """The name git gives to the content @data."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+def write_atomic(path, data):
+    write_entry(path, "100644", data)
 
 
 def read_entry(path):
@@ -115,6 +106,17 @@ def read_entry(path):
         return None
 
 
+def remove_tree(path):
+    """rm -rf, quiet about what is not there, loud about what stays."""
+    if os.path.lexists(path):
+        shutil.rmtree(path)
+
+
+def blob_id(data):
+    """The name git gives to the content @data."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
 def quote_path(path):
     """@path as git fast-import reads it."""
     if path.startswith('"') or "\n" in path:
@@ -126,30 +128,23 @@ def quote_path(path):
 # A user's own settings (hooks, line endings, signing, diff prefixes) must not
 # change what the series looks like.
 _SETTINGS = {
-    "safe.directory": "*",
-    "core.hooksPath": "/dev/null",
-    "core.abbrev": "12",
-    "core.quotePath": "false",
-    "core.autocrlf": "false",
-    "advice.detachedHead": "false",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    "checkout.workers": "0",
-    "index.threads": "true",
-    "apply.whitespace": "nowarn",
+    "safe.directory": "*", "core.hooksPath": "/dev/null", "core.abbrev": "12",
+    "core.quotePath": "false", "core.autocrlf": "false", "advice.detachedHead": "false",
+    "gc.auto": "0", "maintenance.auto": "false", "checkout.workers": "0",
+    "index.threads": "true", "apply.whitespace": "nowarn", "merge.renames": "false",
 }
 
 
-def git_env(extra=None):
+def git_env(**extra):
     env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     env.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL="/dev/null",
                GIT_TERMINAL_PROMPT="0", GIT_OPTIONAL_LOCKS="0",
+               GIT_LITERAL_PATHSPECS="1",
                GIT_CONFIG_COUNT=str(len(_SETTINGS)), LC_ALL="C.UTF-8", TZ="UTC")
     for num, (key, value) in enumerate(_SETTINGS.items()):
         env["GIT_CONFIG_KEY_%d" % num] = key
         env["GIT_CONFIG_VALUE_%d" % num] = value
-    env.update(extra or {})
-    return env
+    return dict(env, **extra)
 
 
 class GitError(Fail):
@@ -162,21 +157,26 @@ class GitError(Fail):
 class Git:
     """Runs git on one repository, shielded from the user's settings."""
 
-    def __init__(self, git_dir, work_tree=None, index=None, durable=False):
-        """@index: a scratch index instead of the repository's own
-        @durable: wait for the disk, as what is below build/ need not"""
-        self.git_dir = git_dir
-        self.durable = durable
+    def __init__(self, git_dir, work_tree=None, durable=False):
+        """@durable: wait for the disk, as what is below build/ need not"""
+        self.git_dir, self.work_tree = git_dir, work_tree
         self.command = ("git",) if durable else ("git", "-c", "core.fsync=none")
-        self.work_tree = work_tree
-        self.env = git_env({"GIT_DIR": git_dir})
+        self.env = git_env(GIT_DIR=git_dir)
         if work_tree:
             self.env["GIT_WORK_TREE"] = work_tree
-        if index:
-            self.env["GIT_INDEX_FILE"] = index
 
-    def with_index(self, index):
-        return Git(self.git_dir, self.work_tree, index, self.durable)
+    @contextlib.contextmanager
+    def scratch(self):
+        """The same repository with an empty index of its own."""
+        other, index = copy.copy(self), os.path.join(self.git_dir, "virtio-dma.index")
+        other.env = dict(self.env, GIT_INDEX_FILE=index)
+        try:
+            other.run("read-tree", "--empty")
+            yield other
+        finally:
+            for path in (index, index + ".lock"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
 
     def run(self, *args, data=None, ok=(0,), env=None):
         """(status, stdout bytes, stderr text); raises GitError if not @ok."""
@@ -196,46 +196,78 @@ class Git:
         return self.run(*args, **kw)[1]
 
     def out(self, *args, **kw):
-        return self.run(*args, **kw)[1].decode().strip()
+        return self.bytes(*args, **kw).decode().strip()
+
+    def rows(self, *args, **kw):
+        """The output of a command that separates with NUL."""
+        return [r for r in self.bytes(*args, **kw).decode(
+            errors="surrogateescape").split("\0") if r]
 
     def test(self, *args):
         return self.run(*args, ok=range(256))[0] == 0
 
     def resolve(self, rev):
         """The object that @rev names, None if there is none."""
-        status, out, _ = self.run("rev-parse", "-q", "--verify", rev, ok=(0, 1, 128))
-        return out.decode().strip() if status == 0 else None
+        return self.out("rev-parse", "-q", "--verify", rev, ok=(0, 1, 128)) or None
 
-    def blob(self, rev, path):
-        """Content of @path in @rev, None if it is not there."""
-        status, out, _ = self.run("cat-file", "blob", "%s:%s" % (rev, path),
-                                  ok=(0, 128))
-        return out if status == 0 else None
+    def tree_of(self, rev):
+        return self.out("rev-parse", rev + "^{tree}")
 
-    def ls_tree(self, rev, paths):
-        """{path: (mode, blob)} of those of @paths that @rev has."""
-        found = {}
-        if not paths:
-            return found
-        out = self.bytes("ls-tree", "-z", rev, "--", *sorted(paths))
-        for row in out.decode().split("\0"):
-            if row:
-                meta, path = row.split("\t", 1)
-                mode, kind, blob = meta.split()
-                if kind == "blob":
-                    found[path] = (mode, blob)
+    def ls_tree(self, rev, paths=None):
+        """{path: (mode, blob)} of those of @paths that @rev has; all without @paths."""
+        if paths is not None and not paths:
+            return {}
+        rows = self.rows("ls-tree", "-z", *(["-r", rev] if paths is None else
+                                            [rev, "--", *sorted(paths)]))
+        fields = [r.replace("\t", " ", 1).split(" ", 3) for r in rows]
+        return {path: (mode, blob) for mode, kind, blob, path in fields if kind == "blob"}
+
+    def files(self, rev, paths=None):
+        """{path: (mode, content)} of those of @paths that @rev has."""
+        found, pos = self.ls_tree(rev, paths), 0
+        text = self.bytes("cat-file", "--batch",
+                          data="".join(blob + "\n" for _, blob in found.values()))
+        for path, (mode, _) in found.items():
+            start = text.index(b"\n", pos) + 1
+            pos = start + int(text[pos:start].split()[2])
+            found[path] = (mode, text[start:pos])
+            pos += 1
         return found
+
+    def set_index(self, entries):
+        """Put {path: (mode, blob) or None for none} into the index."""
+        rows = ["%s %s\t%s\0" % (entry + (path,)) if entry else "0 %040d\t%s\0" % (0, path)
+                for path, entry in sorted(entries.items())]
+        self.run("update-index", "-z", "--index-info", data="".join(rows))
+
+    def index(self):
+        """{path: (mode, blob)} of the index."""
+        rows = (row.split("\t", 1) for row in self.rows("ls-files", "-s", "-z"))
+        return {path: tuple(meta.split()[:2]) for meta, path in rows}
 
     def write_blobs(self, contents):
         """Store each of @contents (bytes); their names are blob_id()'s."""
-        if contents:
-            data = b"".join(b"blob\ndata %d\n%s\n" % (len(c), c) for c in contents)
-            self.run("fast-import", "--quiet", data=data)
+        self.run("fast-import", "--quiet", data=b"".join(
+            b"blob\ndata %d\n%s\n" % (len(c), c) for c in contents))
 
-    def diff_paths(self, old, new):
-        out = self.bytes("diff-tree", "-r", "-z", "--no-renames", "--name-only",
-                         old, new)
-        return [p for p in out.decode().split("\0") if p]
+    def write_files(self, files):
+        """The tree that {path: (mode, content)} makes."""
+        self.write_blobs([data for _, data in files.values()])
+        with self.scratch() as scratch:
+            scratch.set_index({p: (m, blob_id(d)) for p, (m, d) in files.items()})
+            return scratch.out("write-tree")
+
+    def commit(self, tree, *parents):
+        """A commit of @tree for ourselves: who and when does not matter."""
+        who = {"GIT_%s_%s" % (w, k): v for w in ("AUTHOR", "COMMITTER") for k, v in
+               (("NAME", "base"), ("EMAIL", "base@localhost"), ("DATE", "@1 +0000"))}
+        return self.out("commit-tree", "-m", "base", tree,
+                        *[a for p in parents for a in ("-p", p)], env=who)
+
+    def diff(self, old, new):
+        """{path: status letter} between two trees."""
+        rows = self.rows("diff-tree", "-r", "-z", "--no-renames", "--name-status", old, new)
+        return dict(zip(rows[1::2], rows[0::2]))
 
     def clear_stale_locks(self):
         """Remove the lock files that a killed git left in this repository.
@@ -243,38 +275,28 @@ class Git:
         The caller holds our own lock, so a git that still runs here was
         started by hand: wait for it, and give up rather than disturb it.
         """
-        names = ["index.lock", "HEAD.lock", "packed-refs.lock", "config.lock"]
+        top = os.path.realpath(self.work_tree or self.git_dir)
         for attempt in range(20):
-            left = [os.path.join(self.git_dir, n) for n in names
-                    if os.path.lexists(os.path.join(self.git_dir, n))]
-            for top, _, files in os.walk(os.path.join(self.git_dir, "refs")):
-                left += [os.path.join(top, f) for f in files if f.endswith(".lock")]
-            if not left:
-                return
-            if not _git_runs_below(self.work_tree or self.git_dir):
+            left = [p for n in ("*.lock", "refs/**/*.lock")
+                    for p in glob.glob(os.path.join(glob.escape(self.git_dir), n),
+                                       recursive=True)]
+            if not left or not _git_runs_below(top):
                 for path in left:
                     os.unlink(path)
                 return
             if attempt == 0:
-                print("waiting for a git that works in %s" % self.work_tree,
-                      file=sys.stderr, flush=True)
+                print("waiting for a git that works in %s" % top, file=sys.stderr,
+                      flush=True)
             time.sleep(0.5)
         raise Fail("%s is there and a git still runs in that tree: "
                    "let it end, then run this again" % left[0])
 
 
 def _git_runs_below(top):
-    top = os.path.realpath(top)
-    for pid in os.listdir("/proc"):
-        if not pid.isdigit():
-            continue
-        try:
-            with open("/proc/%s/comm" % pid) as comm:
-                if not comm.read().startswith("git"):
-                    continue
-            cwd = os.readlink("/proc/%s/cwd" % pid)
-        except OSError:
-            continue
-        if cwd == top or cwd.startswith(top + "/"):
-            return True
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open("/proc/%s/comm" % pid, encoding="utf-8") as comm:
+                cwd = os.readlink("/proc/%s/cwd" % pid)
+                if comm.read().startswith("git") and (cwd + "/").startswith(top + "/"):
+                    return True
     return False

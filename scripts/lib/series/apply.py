@@ -1,243 +1,182 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""make apply: the series onto a tree of the user's own.
+"""make apply and make unapply: the series onto a tree of the user's own, and off it.
 
-Everything is tried first on a scratch repository that holds only the files
-which the series touches.  A clean git tree gets commits, as git am would make
-them; any other tree gets its files written, with a journal beside them so that
-a run which is cut short is undone by the next one.
+Everything is tried first in a repository below build/ that holds only the files
+which the series touches.  A clean git tree then gets commits, and two refs that
+tell what it was before.  Any other tree gets the files, and that repository,
+as KDIR/.virtio-dma (.git/virtio-dma of a git tree): git checks the files out of
+it, and the old ones when the series is to go.  A run that is cut short is taken
+back by the next one.
 """
 
-import contextlib
-import hashlib
-import json
 import os
 import shutil
 import subprocess
-import tempfile
+import time
 
-from lib.series import base as bases
-from lib.series import patches as series
-from lib.util import (Fail, Git, GitError, blob_id, git_env, read_entry,
-                      remove_tree, warn, write_atomic)
+from lib.series import base as bases, patches as series, reviewed
+from lib.series.worktree import Worktree
+from lib.util import Fail, Git, git_env, plural, read_entry, remove_tree, some, warn
 
-JOURNAL = ".virtio-dma-apply"
-
-
-def _scratch(top, files):
-    """A bare repository at @top whose commit has @files; the commit."""
-    subprocess.run(("git", "init", "-q", "--bare", top), env=git_env(), check=True)
-    git = Git(top)
-    git.write_blobs([data for _, data in files.values()])
-    index = git.with_index(os.path.join(top, "files.index"))
-    series.index_set(index, {p: (m, blob_id(d)) for p, (m, d) in files.items()})
-    return git, series.commit(git, index.out("write-tree"), [], "base\n",
-                              "base <base@localhost>", 1)
+BEFORE, APPLIED = "refs/virtio-dma/before", "refs/virtio-dma/applied"
 
 
-def _already(git, there, patches):
-    """Whether the files @there are what the series makes of some base."""
-    for patch in patches:
-        if any(there.get(p) != e for p, e in patch.add.items()) or \
-                any(p in there for p in patch.delete):
-            return False
-    index = git.with_index(os.path.join(git.git_dir, "back.index"))
-    series.index_set(index, {p: (m, blob_id(d)) for p, (m, d) in there.items()})
-    own = {path for p in patches for path in p.add}
-    for patch in reversed(patches):
-        for path in patch.edits:
-            if path in own:
-                continue        # compared above, in its final form
-            try:
-                series.apply_cached(index, patch.hunks, path, reverse=True)
-            except GitError:
-                return False
-    return True
+class _Target:
+    """The tree at KDIR, without what an interrupted run left there."""
+
+    def __init__(self, paths):
+        self.name, self.top = paths.kdir, os.path.realpath(paths.kdir)
+        self.version = bases.check_kdir(paths)
+        self.check, self.force = ((os.environ.get(k) or "0") != "0"
+                                  for k in ("CHECK", "FORCE"))
+        if not self.check and not os.access(self.top, os.W_OK):
+            raise Fail("%s cannot be written to: make it writable, or copy it" % self.name)
+        git_dir = bases.git_dir(self.top)
+        self.git = Git(git_dir, self.top, durable=True) if git_dir else None
+        # What make apply leaves where it writes files, and the tree as one of it.
+        self.record = os.path.join(git_dir or self.top,
+                                   "virtio-dma" if git_dir else ".virtio-dma")
+        self.files = None
+        if os.path.lexists(self.record):
+            work = self.work(False)
+            self._undone(work)
+            if work.head() in (None, work.git.resolve(BEFORE)):
+                remove_tree(self.record)
+            else:
+                self.files = work
+        elif self.git:
+            self._undone(self.work(True))
+
+    def _undone(self, work):
+        if work.head() and work.recover(back=True):
+            warn("%s: an earlier run was cut short, its changes are taken back"
+                 % self.name)
+
+    def work(self, commits):
+        return Worktree(self.top, self.git if commits else
+                            Git(self.record, self.top, durable=True))
+
+    def move(self, work, new):
+        """Check out @new, all or nothing."""
+        try:
+            work.move(new, "virtio-dma series")
+        except BaseException as err:
+            work.recover(back=True)
+            if isinstance(err, Fail):
+                raise Fail("%s is as it was: %s" % (self.name, err)) from None
+            raise
+
+    def lose(self, what, paths, instead):
+        """The user's work in @paths is about to go."""
+        if paths and not self.force:
+            raise Fail("%s of %s %s: %s, or FORCE=1" % (
+                some(paths, 20), self.name, what, instead))
+        for path in paths:
+            warn("%s of %s %s" % (path, self.name, what))
 
 
 def apply(paths):
-    if not paths.kdir:
-        raise Fail("say which tree: make apply KDIR=/path/to/linux")
-    top = os.path.realpath(paths.kdir)
-    makefile = read_entry(os.path.join(top, "Makefile"))
-    version = bases.check_version(makefile and makefile[1], paths.base, paths.kdir)
-    patches = series.load(paths.root, paths.base)
-    if not patches:
-        raise Fail("series/%s has no patch" % paths.base)
-    if roll_back(top):
-        warn("%s: an earlier run was cut short, its changes are taken back"
-             % paths.kdir)
-    there = {}
-    for path in series.touched(patches):
-        entry = read_entry(os.path.join(top, path))
-        if entry:
-            there[path] = entry
-    temp = tempfile.mkdtemp(prefix="virtio-dma-")
+    """make apply.  The caller holds the lock."""
+    at, patches, temp = _Target(paths), paths.load(), paths.build + "/tmp-apply"
+    entries = {p: read_entry(os.path.join(at.top, p)) for p in series.touched(patches)}
+    there = {p: e for p, e in entries.items() if e}
+    remove_tree(temp)
     try:
-        git, commit = _scratch(os.path.join(temp, "git"), there)
-        if _already(git, there, patches):
-            print("apply: %s has the series already" % paths.kdir)
+        subprocess.run(("git", "init", "-q", "--bare", "--template=", temp),
+                       env=git_env(), check=True)
+        trial = Git(temp)
+        old = trial.commit(trial.write_files(there))
+        if series.already(trial, old, patches):
+            print("apply: %s has the series already" % at.name)
             return
-        reviewed = series.read_reviewed(paths.root, paths.base)
+        if at.files or at.git and at.git.test("merge-base", "--is-ancestor", APPLIED, "HEAD"):
+            raise Fail("%s has another state of the series: make unapply KDIR=%s first"
+                       % (at.name, at.name))
+        known = reviewed.read(paths)
         for patch in patches:
             for path in patch.add:
-                if path in there and path not in reviewed:
+                if path in there and path not in known:
                     raise Fail("%s has %s already, which %s adds and series/%s/"
                                "reviewed does not list: start from a tree without it"
-                               % (paths.kdir, path, patch.name, paths.base))
-        who = series.identity(top)
-        laid = series.build(git, os.path.join(temp, "index"), commit, patches, who,
-                            paths.kdir)
-        for path, now, digest in series.unreviewed(git, commit, patches, reviewed):
-            if digest:
-                warn("%s of %s (%s) is not the one that the series was written "
-                     "against (sha256 %s, not %s): carry its changes over"
-                     % (path, paths.kdir, version,
-                        hashlib.sha256(now).hexdigest()[:12], digest[:12]))
-        if bases.is_git_tree(top) and _clean(top):
-            _commit(top, git, commit, laid, patches, who, set(there))
-            print("apply: %d commits on %s (Linux %s)" % (len(laid), paths.kdir,
-                                                          version))
+                               % (at.name, path, patch.name, paths.base))
+        who = series.identity(at.top)
+        laid = series.build(trial, old, patches, who, at.name)
+        at.lose("would be lost: the series replaces it, and it is not the one that the "
+                "series was written against",
+                [row[0] for row in reviewed.changed(paths, trial, old, patches)],
+                "carry its changes over to the series")
+        head = at.git and at.git.resolve("HEAD^{commit}")
+        edits = at.work(True).edits(untracked=False) if head else []
+        at.lose("has edits that are not committed, and files of the series would mix "
+                "with them", edits, "commit or stash them")
+        commits = head and not edits
+        count = plural(*(len(laid), "commit") if commits else
+                       (len(trial.diff(old, laid[-1].commit)), "file"))
+        if at.check:
+            print("apply: %s would get %s (Linux %s); CHECK=1, so nothing is changed"
+                  % (at.name, count, at.version))
+        elif commits:
+            laid = series.build(at.git, head, patches, who, at.name, int(time.time()))
+            work = at.work(True)
+            at.git.run("update-index", "-q", "--refresh", ok=(0, 1))
+            at.move(work, laid[-1].commit)
+            at.git.run("update-ref", BEFORE, head)
+            at.git.run("update-ref", APPLIED, laid[-1].commit)
+            work.finish()
+            print("apply: %s on %s (Linux %s)" % (count, at.name, at.version))
         else:
-            count = _write(top, git, commit, laid[-1].commit)
-            print("apply: %d files written in %s (Linux %s)%s" % (
-                count, paths.kdir, version,
-                ", not committed: the tree has changes of its own"
-                if bases.is_git_tree(top) else ""))
+            _write(at, trial, old, laid[-1].commit)
+            print("apply: %s written in %s (Linux %s)%s" % (
+                count, at.name, at.version, ", not committed: the tree has changes of "
+                "its own" if at.git else ""))
     finally:
-        shutil.rmtree(temp)
+        remove_tree(temp)
 
 
-def _user_git(top):
-    git_dir = subprocess.run(
-        ("git", "rev-parse", "--absolute-git-dir"), cwd=top, env=git_env(),
-        stdout=subprocess.PIPE, check=True).stdout.decode().strip()
-    return Git(git_dir, top, durable=True)
-
-
-def _clean(top):
-    git = _user_git(top)
-    return bool(git.resolve("HEAD^{commit}")) and \
-        not git.out("status", "--porcelain", "-uno")
-
-
-def _changes(git, old, new):
-    """{path: (mode, content) or None} from tree @old to @new."""
-    paths = git.diff_paths(old, new)
-    now = git.ls_tree(new, paths)
-    return {p: (now[p][0], git.bytes("cat-file", "blob", now[p][1]))
-            if p in now else None for p in paths}
-
-
-def _commit(top, scratch, old, laid, patches, who, there):
-    """A commit a patch onto HEAD, then the working tree in one step."""
-    everything = _changes(scratch, old, laid[-1].commit)
-    git = _user_git(top)
-    head = tip = git.resolve("HEAD^{commit}")
-    date = int(git.out("log", "-1", "--format=%ct", head))
-    index = os.path.join(git.git_dir, "virtio-dma.index")
-    work = git.with_index(index)
+def _write(at, trial, old, new):
+    """Check the files of @new out of a copy of @trial that stays there."""
+    for ref in ("HEAD", BEFORE):
+        trial.run("update-ref", ref, old)
+    trial.run("update-ref", APPLIED, new)
+    work = at.work(False)
     try:
-        work.run("read-tree", head)
-        for num, (patch, one) in enumerate(zip(patches, laid), 1):
-            changes = _changes(scratch, old, one.commit)
-            git.write_blobs([e[1] for e in changes.values() if e])
-            series.index_set(work, {p: (e[0], blob_id(e[1])) if e else None
-                                    for p, e in changes.items()})
-            tip = series.commit(git, work.out("write-tree"), [tip], patch.message,
-                                patch.author or who, date + 60 * num)
-            old = one.commit
-    finally:
-        for path in (index, index + ".lock"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-    lock = os.path.join(git.git_dir, "index.lock")
-    if os.path.lexists(lock):
-        raise Fail("%s is there: a git works in that tree, or died in it; let it end, "
-                   "or remove the file" % lock)
-    try:
-        git.run("update-index", "-q", "--refresh", ok=(0, 1))
-        git.run("read-tree", "-m", "-u", head, tip)
-        git.run("update-ref", "-m", "virtio-dma series", "HEAD", tip, head)
-    except Fail as err:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(lock)             # of the git above, which is dead
-        # Only files that were tracked and clean, or not there at all, are ours.
-        tracked = git.ls_tree(head, everything)
-        git.run("read-tree", head)
-        git.run("checkout-index", "-f", "-z", "--stdin", data="\0".join(tracked))
-        for path in set(everything) - set(tracked) - there:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(os.path.join(top, path))
-        git.run("update-index", "-q", "--refresh", ok=(0, 1))
-        raise Fail("%s is as it was: %s" % (top, err)) from None
-
-
-def _write(top, git, old, new):
-    """Write the changed files.  The journal holds what is needed to undo it."""
-    changes = _changes(git, old, new)
-    journal = os.path.join(top, JOURNAL)
-    try:
-        os.makedirs(journal)
-        rows, made = [], set()
-        for num, (path, entry) in enumerate(sorted(changes.items())):
-            full = os.path.join(top, path)
-            exists = os.path.lexists(full)
-            if exists:
-                shutil.copy2(full, os.path.join(journal, "old-%d" % num),
-                             follow_symlinks=False)
-            if entry:
-                _put(os.path.join(journal, "new-%d" % num), entry)
-            here = os.path.dirname(path)
-            while here and not os.path.isdir(os.path.join(top, here)):
-                made.add(here)
-                here = os.path.dirname(here)
-            rows.append({"path": path, "old": exists})
-        write_atomic(os.path.join(journal, "journal"), json.dumps(
-            {"files": rows, "made": sorted(made)}).encode())
-        for here in sorted(made):
-            os.mkdir(os.path.join(top, here))
-        for num, row in enumerate(rows):
-            full = os.path.join(top, row["path"])
-            if changes[row["path"]]:
-                os.replace(os.path.join(journal, "new-%d" % num), full)
-            else:
-                os.unlink(full)
+        shutil.copytree(trial.git_dir, at.record)
+        work.git.run("read-tree", old)
+        work.git.run("update-index", "-q", "--refresh", ok=(0, 1))
+        at.move(work, new)
     except BaseException:
-        roll_back(top)
+        if not os.path.lexists(work.next):      # or the old files are needed again
+            remove_tree(at.record)
         raise
-    # From here on it is done: without its list the journal is only litter.
-    os.unlink(os.path.join(journal, "journal"))
-    remove_tree(journal)
-    return len(changes)
+    work.finish()
 
 
-def _put(path, entry):
-    mode, data = entry
-    if mode == "120000":
-        os.symlink(os.fsdecode(data), path)
-    else:
-        write_atomic(path, data, 0o755 if mode == "100755" else 0o644)
-
-
-def roll_back(top):
-    """Undo a run of _write() that was cut short; whether there was one."""
-    journal = os.path.join(top, JOURNAL)
-    entry = read_entry(os.path.join(journal, "journal"))
-    if entry:
-        note = json.loads(entry[1])
-        for num, row in enumerate(note["files"]):
-            full = os.path.join(top, row["path"])
-            old = os.path.join(journal, "old-%d" % num)
-            if row["old"]:
-                # Copied first: the journal stays whole until all is back.
-                shutil.copy2(old, old + ".back", follow_symlinks=False)
-                os.replace(old + ".back", full)
-            else:
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    os.unlink(full)
-        for here in sorted(note["made"], reverse=True):
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.join(top, here))
-        os.unlink(os.path.join(journal, "journal"))
-    remove_tree(journal)
-    return bool(entry)
+def unapply(paths):
+    """make unapply: the tree as it was before make apply.  The caller holds the lock."""
+    at = _Target(paths)
+    work = at.files or at.git and at.work(True)
+    old, new = (work.git.resolve(r) for r in (BEFORE, APPLIED)) if work else (None, None)
+    if not new:
+        raise Fail("make apply has put nothing onto %s: git am, if that did, is undone "
+                   "with git reset or git rebase" % at.name)
+    if work.head() != new:
+        raise Fail("%s has other commits on the series, or is on another branch: git -C %s "
+                   "rebase --onto %s %s takes the series out" % (
+                       at.name, at.name, old[:12], new[:12]))
+    ours = work.git.diff(old, new)
+    edits = [p for p in work.edits(untracked=False) if p in ours]
+    at.lose("was edited after make apply", edits, "save the edits")
+    if at.check:
+        print("unapply: %s would change in %s; CHECK=1, so nothing is changed"
+              % (plural(len(ours), "file"), at.name))
+        return
+    if edits:
+        work.git.run("checkout", "-q", "HEAD", "--", *edits)
+    at.move(work, old)
+    for ref in (APPLIED, BEFORE):
+        work.git.run("update-ref", "-d", ref)
+    work.finish()
+    if at.files:
+        remove_tree(at.record)
+    print("unapply: %s is as it was before make apply, %s changed"
+          % (at.name, plural(len(ours), "file")))

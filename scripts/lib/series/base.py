@@ -21,8 +21,6 @@ from lib.util import (Fail, Git, GitError, git_env, locked, progress, quote_path
 
 Base = collections.namedtuple("Base", "key commit title")
 
-_IDENT = "base <base@localhost>"
-
 
 def version_key(version):
     """Sorts 6.12.9 before 6.12.10, and a ~suffix before none."""
@@ -31,27 +29,24 @@ def version_key(version):
             else (2, 0, p) for p in parts] + [(1, 0, "")]
 
 
-def tree_version(text):
-    """(VERSION, PATCHLEVEL, SUBLEVEL) of a kernel Makefile's text, or None."""
-    found = []
-    for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL"):
-        match = re.search(r"^%s *= *(\d+) *$" % name, text, re.M)
-        if not match:
-            return None
-        found.append(match.group(1))
-    return tuple(found)
-
-
 def check_version(makefile, wanted, where):
     """The full version that @makefile (bytes) tells, Fail if not @wanted."""
-    found = tree_version(makefile.decode(errors="replace")) if makefile else None
-    if not found:
+    found = [re.search(rb"^%s *= *(\d+) *$" % name, makefile or b"", re.M)
+             for name in (b"VERSION", b"PATCHLEVEL", b"SUBLEVEL")]
+    if not all(found):
         raise Fail("%s is not a kernel source tree: no VERSION and PATCHLEVEL "
                    "in its Makefile" % where)
+    found = [match.group(1).decode() for match in found]
     if ".".join(found[:2]) != wanted:
         raise Fail("%s is Linux %s, the series is for %s: give a %s tree"
                    % (where, ".".join(found), wanted, wanted))
     return ".".join(found)
+
+
+def check_kdir(paths):
+    """The version of the tree at KDIR."""
+    makefile = read_entry(os.path.join(paths.kdir, "Makefile"))
+    return check_version(makefile and makefile[1], paths.base, paths.kdir)
 
 
 # --- import ----------------------------------------------------------------
@@ -63,105 +58,49 @@ def _tidy(path, data):
     return data
 
 
-def fast_import(git, ref, date, message, files, shown, total=None):
+def _fast_import(git, ref, date, message, files, shown, total=""):
     """Make @files, (path, mode, bytes) each, one commit at @ref."""
-    proc = subprocess.Popen(
-        ("git", "-c", "core.compression=1", "-c", "fastimport.unpackLimit=0",
-         "fast-import", "--quiet", "--force", "--depth=0"),
-        stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=git.git_dir,
-        env=git.env, bufsize=1 << 20)
-    count = 0
-    try:
-        put = proc.stdin.write
-        # The branch goes to its ref when all files are in: "done" is last.
-        put(b"feature done\ncommit %s\ncommitter %s %d +0000\ndata %d\n%s\n" % (
-            ref.encode(), _IDENT.encode(), date, len(message.encode()),
-            message.encode()))
-        put(b"deleteall\n")
-        for path, mode, data in files:
-            data = _tidy(path, data)
-            put(b"M %s inline %s\ndata %d\n" % (mode.encode(), quote_path(path), len(data)))
-            put(data)
-            put(b"\n")
-            count += 1
-            shown.update("%d%s files" % (count, " of %d" % total if total else ""))
-        put(b"done\n")
-        proc.stdin.close()
-    except BrokenPipeError:
-        pass
-    except BaseException:
-        proc.kill()
-        proc.stderr.close()
-        proc.wait()
-        raise
-    err = proc.stderr.read().decode(errors="replace")
-    proc.stderr.close()
-    if proc.wait() != 0:
+    with subprocess.Popen(
+            ("git", "-c", "core.compression=1", "-c", "fastimport.unpackLimit=0",
+             "fast-import", "--quiet", "--force", "--depth=0"),
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=git.git_dir,
+            env=git.env, bufsize=1 << 20) as proc:
+        try:
+            put, message = proc.stdin.write, message.encode()
+            # The branch goes to its ref when all files are in: "done" is last.
+            put(b"feature done\ncommit %s\ncommitter base <base@localhost> %d +0000\n"
+                b"data %d\n%s\ndeleteall\n" % (ref.encode(), date, len(message), message))
+            for count, (path, mode, data) in enumerate(files, 1):
+                data = _tidy(path, data)
+                put(b"M %s inline %s\ndata %d\n" % (mode.encode(), quote_path(path), len(data)))
+                put(data)
+                put(b"\n")
+                shown.update("%d%s files" % (count, total))
+            put(b"done\n")
+            proc.stdin.close()
+        except BrokenPipeError:
+            pass
+        except BaseException:
+            proc.kill()
+            raise
+        err = proc.stderr.read().decode(errors="replace")
+    if proc.returncode:
         raise GitError(("fast-import",), proc.returncode, err)
     return git.out("rev-parse", ref)
 
 
-class _Pipeline:
-    """Commands whose output the next one reads; says which one failed."""
-
-    def __init__(self, *commands):
-        self.procs, last = [], None
-        for cmd in commands:
-            try:
-                proc = subprocess.Popen(cmd, stdin=last or subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE)
-            except FileNotFoundError:
-                self.kill()
-                raise Fail("%s is needed to unpack the base: install it"
-                           % cmd[0]) from None
-            if last:
-                last.close()
-            last = proc.stdout
-            self.procs.append((cmd[0], proc))
-        self.stdout = last
-
-    def kill(self):
-        for _, proc in self.procs:
-            proc.kill()
-            proc.stdout.close()
-            proc.stderr.close()
-            proc.wait()
-
-    def finish(self):
-        """None, or what went wrong."""
-        while self.stdout.read(1 << 20):
-            pass
-        self.stdout.close()
-        wrong = None
-        for name, proc in self.procs:
-            err = proc.stderr.read().decode(errors="replace").strip()
-            proc.stderr.close()
-            if proc.wait() != 0 and not wrong:
-                wrong = "%s: %s" % (name, err.splitlines()[0] if err else
-                                    "status %d" % proc.returncode)
-        return wrong
+_UNPACK = {"xz": "xz -dc -T0", "gz": "gzip -dc", "bz2": "bzip2 -dc", "zst": "zstd -dc"}
+_UNPACK_DEB = ('dpkg-deb --fsys-tarfile "$0" | '
+               "tar -xOf - --wildcards './usr/src/linux-source-*.tar.xz' | xz -dc -T0")
 
 
-_UNPACK = {"xz": ("xz", "-dc", "-T0"), "gz": ("gzip", "-dc"),
-           "bz2": ("bzip2", "-dc"), "zst": ("zstd", "-dc"), "tar": ("cat",)}
-
-
-def _open_archive(path):
-    if path.endswith(".deb"):
-        return _Pipeline(
-            ("dpkg-deb", "--fsys-tarfile", path),
-            ("tar", "-xO", "-f", "-", "--wildcards", "./usr/src/linux-source-*.tar.xz"),
-            _UNPACK["xz"])
-    return _Pipeline(_UNPACK[path.rsplit(".", 1)[1]] + (path,))
-
-
-def _tar_files(stream, first):
-    """(path, mode, bytes) of each file, its leading directory taken off."""
+def _tar_files(stream):
+    """The time of the first member, then (path, mode, bytes) of each file, its
+    leading directory taken off."""
     with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as tar:
-        for member in tar:
-            if not first:
-                first.append(int(member.mtime))
+        for num, member in enumerate(tar):
+            if num == 0:
+                yield int(member.mtime)
             path = os.path.normpath(member.name).partition("/")[2]
             if member.isfile():
                 mode = "100755" if member.mode & 0o100 else "100644"
@@ -176,8 +115,8 @@ def _tar_files(stream, first):
 
 def _import_archive(path, version, cache, base):
     """base-VERSION-DIGEST.git out of the archive at @path."""
+    digest = hashlib.sha256()
     with open(path, "rb") as src:
-        digest = hashlib.sha256()
         for block in iter(lambda: src.read(1 << 20), b""):
             digest.update(block)
     final = os.path.join(cache, "base-%s-%s.git" % (version, digest.hexdigest()[:12]))
@@ -185,42 +124,42 @@ def _import_archive(path, version, cache, base):
         return final
     temp = os.path.join(cache, "tmp-import")
     remove_tree(temp)
+    unpack = _UNPACK_DEB if path.endswith(".deb") else \
+        _UNPACK[path.rsplit(".", 1)[1]] + ' "$0"'
+    wrong = None
     with progress("base: unpacking %s" % os.path.basename(path)) as shown:
         try:
             subprocess.run(("git", "init", "-q", "--bare", "-b", "base", temp),
                            env=git_env(), check=True)
             git = Git(temp)
-            pipe = _open_archive(path)
-            damaged = "%s is damaged (%%s): delete it and run this again" % path
-            try:
-                # The first member tells the date, the rest comes as it is read.
-                first = []
-                files = _tar_files(pipe.stdout, first)
-                head = next(files, None)
-                if head is None:
-                    raise Fail(damaged % (pipe.finish() or "it is empty"))
-                fast_import(git, "refs/heads/base", first[0],
-                            "Linux %s\n\nThe base, as unpacked from %s.\n"
-                            % (version, os.path.basename(path)),
-                            _chain(head, files), shown)
-            except tarfile.TarError as err:
-                raise Fail(damaged % (pipe.finish() or err)) from None
-            except BaseException:
-                pipe.kill()
-                raise
-            wrong = pipe.finish()
-            if wrong:
-                raise Fail(damaged % wrong)
-            check_version(git.blob("base", "Makefile"), base, path)
+            with subprocess.Popen(
+                    ("/bin/bash", "-o", "pipefail", "-c", unpack, path),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE) as pipe:
+                try:
+                    # The first member tells the date, the rest comes as it is read.
+                    files = _tar_files(pipe.stdout)
+                    _fast_import(git, "refs/heads/base", next(files),
+                                 "Linux %s\n\nThe base, as unpacked from %s.\n"
+                                 % (version, os.path.basename(path)), files, shown)
+                    while pipe.stdout.read(1 << 20):
+                        pass
+                except (tarfile.TarError, StopIteration) as err:
+                    wrong = str(err) or "it is empty"
+                    pipe.stdout.close()
+                except BaseException:
+                    pipe.kill()
+                    raise
+                said = pipe.stderr.read().decode(errors="replace").strip()
+            if wrong or pipe.returncode:
+                raise Fail("%s is damaged (%s): delete it and run this again" % (
+                    path, said.split("\n")[0] or wrong or "status %d" % pipe.returncode))
+            check_version(git.files("base", ["Makefile"]).get("Makefile", [b""])[-1],
+                          base, path)
             os.rename(temp, final)
         finally:
             remove_tree(temp)
     return final
-
-
-def _chain(head, rest):
-    yield head
-    yield from rest
 
 
 # --- the cache -------------------------------------------------------------
@@ -265,9 +204,10 @@ def _apt(*args, **kw):
 
 
 def _candidate(package):
+    """{"Version": ..., "Size": ...} of the newest one that apt knows, or {}."""
     out = _apt("apt-cache", "show", "--no-all-versions", package).stdout
-    fields = dict(re.findall(r"^(Version|Size): (.*)$", out, re.M))
-    return (fields["Version"], int(fields["Size"])) if len(fields) == 2 else None
+    found = dict(re.findall(r"^(Version|Size): (.*)$", out, re.M))
+    return found if len(found) == 2 else {}
 
 
 def download(cache, base):
@@ -278,29 +218,21 @@ def download(cache, base):
     if not shutil.which("apt-get"):
         raise Fail("no base yet and no apt-get here to fetch it: " + by_hand)
     with locked(os.path.join(cache, ".lock")):
-        root = os.geteuid() == 0
-        found = _candidate(package)
-        if not found and root:
-            with progress("base: apt-get update"):
-                _apt("apt-get", "-q", "update")
+        error = None
+        # What apt knows may be nothing yet, or superseded since it read its lists.
+        for renew in (False, True) if os.geteuid() == 0 else (False,):
+            if renew:
+                with progress("base: apt-get update"):
+                    _apt("apt-get", "-q", "update")
             found = _candidate(package)
-        if not found:
-            raise Fail("apt knows no %s (apt-get update may help): %s"
-                       % (package, by_hand))
-        have = [path for _, is_repo, version, path in _scan(cache, base)
-                if version == found[0]]
-        if have:
-            return have[0]
-        error = _fetch(cache, package, found[1])
-        if error and root:
-            # The package may have been superseded since the lists were read.
-            with progress("base: apt-get update"):
-                _apt("apt-get", "-q", "update")
-            found = _candidate(package) or found
-            error = _fetch(cache, package, found[1])
-        if error:
-            raise Fail("cannot fetch %s (%s): %s" % (package, error, by_hand))
-    return None
+            if any(found.get("Version") == version for _, _, version, _ in
+                   _scan(cache, base)):
+                return
+            error = found and _fetch(cache, package, int(found["Size"]))
+            if found and not error:
+                return
+    raise Fail("cannot fetch %s (%s): %s" % (package, error, by_hand) if error else
+               "apt knows no %s (apt-get update may help): %s" % (package, by_hand))
 
 
 def _fetch(cache, package, size):
@@ -308,35 +240,31 @@ def _fetch(cache, package, size):
     temp = os.path.join(cache, "tmp-download")
     remove_tree(temp)
     os.makedirs(temp)
-    cmd = ["apt-get", "-q", "download", package]
-    if os.geteuid() == 0:
-        cmd[1:1] = ["-o", "APT::Sandbox::User=root"]
+    user = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
     try:
-        with progress("base: downloading %s, %d MB" % (package, size >> 20)) as shown:
-            proc = subprocess.Popen(cmd, cwd=temp, stdin=subprocess.DEVNULL,
-                                    stdout=subprocess.DEVNULL,
-                                    stderr=subprocess.PIPE, text=True,
-                                    env=dict(os.environ, LC_ALL="C.UTF-8"))
-            while True:
+        with progress("base: downloading %s, %d MB" % (package, size >> 20)) as shown, \
+                subprocess.Popen(["apt-get", *user, "-q", "download", package], cwd=temp,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True,
+                                 env=dict(os.environ, LC_ALL="C.UTF-8")) as proc:
+            err = None
+            while err is None:
                 try:
-                    _, err = proc.communicate(timeout=0.3)
-                    break
+                    err = proc.communicate(timeout=0.3)[1]
                 except subprocess.TimeoutExpired:
                     got = sum(e.stat().st_size for e in os.scandir(temp))
                     shown.update("%d%%" % (100 * got // max(size, 1)))
                 except BaseException:
                     proc.kill()
                     raise
-            if proc.returncode:
-                lines = [row[3:] for row in err.splitlines() if row.startswith("E: ")]
-                return lines[0] if lines else "apt-get status %d" % proc.returncode
-            name, = os.listdir(temp)
-            path = os.path.join(temp, name)
-            if os.path.getsize(path) != size:
-                return "%d of %d bytes came" % (os.path.getsize(path), size)
-            if _apt("dpkg-deb", "--field", path, "Package").stdout.strip() != package:
-                return "%s is not the package %s" % (name, package)
-            os.rename(path, os.path.join(cache, name))
+        if proc.returncode:
+            return (re.findall(r"^E: (.*)", err, re.M) +
+                    ["apt-get status %d" % proc.returncode])[0]
+        name, = os.listdir(temp)
+        path = os.path.join(temp, name)
+        if os.path.getsize(path) != size:
+            return "%d of %d bytes came" % (os.path.getsize(path), size)
+        os.rename(path, os.path.join(cache, name))
     except OSError as err:
         return str(err)
     finally:
@@ -346,43 +274,46 @@ def _fetch(cache, package, size):
 
 def link_objects(source, target):
     """Give @target the packs of @source: hard links, or copies across disks."""
-    src = os.path.join(source, "objects", "pack")
-    dst = os.path.join(target, "objects", "pack")
+    src, dst = (os.path.join(top, "objects", "pack") for top in (source, target))
     # A pack counts from the moment its .idx is there, so that comes last.
     for name in sorted(os.listdir(src), key=lambda n: n.endswith(".idx")):
         to = os.path.join(dst, name)
-        if os.path.exists(to):
-            continue
-        try:
-            os.link(os.path.join(src, name), to)
-        except OSError:
-            shutil.copyfile(os.path.join(src, name), to + ".tmp")
-            os.rename(to + ".tmp", to)
+        if not os.path.exists(to):
+            try:
+                os.link(os.path.join(src, name), to)
+            except OSError:
+                shutil.copyfile(os.path.join(src, name), to + ".tmp")
+                os.rename(to + ".tmp", to)
 
 
 # --- KDIR ------------------------------------------------------------------
 
+# What a build, quilt or make apply leaves in a plain tree.  Kernels have files
+# such as vmlinux.lds.S and kvm_guest.config, and tools/include/generated/.
 _BUILT = re.compile(
-    r"(\.(o|a|ko|so|mod|mod\.c|dwo|gcno|gcda|dtb|dtbo|symtypes|lex\.c|tab\.[ch]|su)"
-    r"|\.cmd|\.dbg|\.order|Module\.symvers|vmlinux.*|System\.map|modules\.builtin.*"
-    r"|\.config(\.old)?|\.version|\.vmlinux\..*|~|\.rej|\.orig)$")
+    r".+\.(o|a|ko|so|mod|mod\.c|dwo|gcno|gcda|dtb|dtbo|symtypes|lex\.c|tab\.[ch]|su"
+    r"|order|rej|orig|dbg)|.*~|\..*\.(cmd|d)|\.(config(\.old)?|version)|\.(tmp_)?vmlinux.*"
+    r"|vmlinux(\.(o|a|map|unstripped|symvers|export\.c|bin.*))?|Module\.symvers"
+    r"|System\.map|modules\.builtin.*")
 _BUILT_DIRS = re.compile(
-    r"(include/(config|generated)|arch/[^/]+/include/generated|\.git|\.pc|build-[^/]*)$")
+    r"include/(config|generated)|arch/[^/]+/include/generated|\.git|\.pc|\.virtio-dma"
+    r"|build-[^/]*")
 
 
-def is_git_tree(top):
-    """Whether @top is itself the top of a git working tree."""
+def git_dir(top):
+    """The git directory, if @top is itself the top of a git working tree."""
     if not os.path.exists(os.path.join(top, ".git")):
-        return False
-    proc = subprocess.run(("git", "rev-parse", "--show-cdup"), cwd=top,
-                          env=git_env(), stdout=subprocess.PIPE,
+        return None
+    proc = subprocess.run(("git", "rev-parse", "--absolute-git-dir", "--show-cdup"),
+                          cwd=top, env=git_env(), stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, check=False)
-    return proc.returncode == 0 and not proc.stdout.strip()
+    found = os.fsdecode(proc.stdout).split("\n")
+    return found[0] if proc.returncode == 0 and not found[1] else None
 
 
 def kdir_files(top):
     """The source files of the tree at @top, without what a build left there."""
-    if is_git_tree(top):
+    if git_dir(top):
         out = subprocess.run(("git", "ls-files", "-z"), cwd=top, env=git_env(),
                              stdout=subprocess.PIPE, check=True).stdout
         return sorted(os.fsdecode(p) for p in out.split(b"\0")
@@ -391,11 +322,12 @@ def kdir_files(top):
     for here, dirs, names in os.walk(top):
         rel = os.path.relpath(here, top)
         rel = "" if rel == "." else rel + "/"
-        dirs[:] = [d for d in dirs if not _BUILT_DIRS.match(rel + d)
-                   and not (rel == "" and os.path.exists(
-                       os.path.join(here, d, "include", "generated")))]
+        # A directory of objects, make O=, has its own .config.
+        dirs[:] = [d for d in dirs if not _BUILT_DIRS.fullmatch(rel + d)
+                   and not all(os.path.exists(os.path.join(here, d, sign))
+                               for sign in ("include/generated", ".config"))]
         links = [d for d in dirs if os.path.islink(os.path.join(here, d))]
-        found += [rel + n for n in names + links if not _BUILT.search(n)]
+        found += [rel + n for n in names + links if not _BUILT.fullmatch(n)]
     return sorted(found)
 
 
@@ -407,10 +339,8 @@ def _kdir_contents(top, paths):
             yield path, entry[0], entry[1]
 
 
-def _kdir_base(kdir, git, base):
+def _kdir_base(kdir, git, version):
     top = os.path.realpath(kdir)
-    makefile = read_entry(os.path.join(top, "Makefile"))
-    version = check_version(makefile and makefile[1], base, kdir)
     paths = kdir_files(top)
     digest = hashlib.sha256(os.fsencode(top))
     for path in paths:
@@ -424,9 +354,10 @@ def _kdir_base(kdir, git, base):
     if not commit:
         date = int(os.stat(os.path.join(top, "Makefile")).st_mtime)
         with progress("base: reading %s" % kdir) as shown:
-            commit = fast_import(git, ref, date,
-                                 "Linux %s\n\nThe base, as read from KDIR.\n" % version,
-                                 _kdir_contents(top, paths), shown, len(paths))
+            commit = _fast_import(git, ref, date,
+                                  "Linux %s\n\nThe base, as read from KDIR.\n" % version,
+                                  _kdir_contents(top, paths), shown,
+                                  " of %d" % len(paths))
     return Base(key, commit, "Linux %s from %s" % (version, kdir))
 
 
@@ -448,7 +379,7 @@ def _kept(git, base):
 def provide(paths, git):
     """The base's commit in the repository @git, fetched where it must be."""
     if paths.kdir:
-        return _kdir_base(paths.kdir, git, paths.base)
+        return _kdir_base(paths.kdir, git, check_kdir(paths))
     repo = cached(paths.cache, paths.base)
     if not repo:
         kept = _kept(git, paths.base)

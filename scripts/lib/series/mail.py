@@ -2,10 +2,13 @@
 """The series as mail: build/BASE/series/NNNN-*.patch and a cover letter."""
 
 import os
-from email.header import Header
+import re
 
 from lib.series import lay
+from lib.series.worktree import Worktree
 from lib.util import Fail, read_entry, remove_tree
+
+BRANCH = "virtio-dma-series"        # for as long as it takes, to describe it
 
 
 def _cover(paths):
@@ -24,36 +27,29 @@ def write(paths):
     """make series: returns the files written."""
     subject, body = _cover(paths)
     state = lay.lay(paths)
-    git = lay.Worktree(paths.linux).git
-    tip = lay.tip_of(state)
+    lay.must_have_patches(state)
+    git, tip = Worktree(paths.linux).git, lay.tip_of(state)
     name, mail = state["author"].rstrip(">").split(" <")
     date = git.out("log", "-1", "--format=%cd", "--date=raw", tip)
-    temp = os.path.join(paths.build, "tmp-series")
-    final = os.path.join(paths.build, "series")
+    temp, final = (os.path.join(paths.build, n) for n in ("tmp-series", "series"))
     remove_tree(temp)
     try:
-        git.run("format-patch", "-q", "-n", "--no-renames", "--no-signature",
-                "--cover-letter", "--cover-from-description=none", "-o", temp,
-                "%s..%s" % (state["base"], tip),
+        git.run("update-ref", "refs/heads/" + BRANCH, tip)
+        git.run("-c", "branch.%s.description=%s\n\n%s" % (BRANCH, subject, body),
+                "format-patch", "-q", "-n", "--no-renames", "--no-signature",
+                "--cover-letter", "--cover-from-description=subject", "-o", temp,
+                "%s..%s" % (state["base"], BRANCH),
                 env={"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": mail,
                      "GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail,
                      "GIT_COMMITTER_DATE": date})
         letter = os.path.join(temp, "0000-cover-letter.patch")
-        with open(letter, encoding="utf-8") as src:
-            text = src.read()
-        for mark, words in (("*** SUBJECT HERE ***", Header(
-                subject, maxlinelen=998).encode()), ("*** BLURB HERE ***", body)):
-            if mark not in text:
-                raise Fail("git format-patch wrote no '%s' into the cover letter"
-                           % mark)
-            text = text.replace(mark, words, 1)
-        if not text.isascii() and "\nContent-Type:" not in text.partition("\n\n")[0]:
-            text = text.replace("\n\n", "\nMIME-Version: 1.0\nContent-Type: text/plain; "
-                                "charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\n", 1)
-        with open(letter, "w", encoding="utf-8") as out:
-            out.write(text)
+        text = read_entry(letter)[1]
+        with open(letter, "wb") as out:     # a long subject stays in one line
+            out.write(re.sub(rb"^Subject:.*(\n .*)+", lambda m: m[0].replace(b"\n", b""),
+                             text, count=1, flags=re.M))
         remove_tree(final)
         os.rename(temp, final)
     finally:
         remove_tree(temp)
+        git.run("update-ref", "-d", "refs/heads/" + BRANCH)
     return [os.path.join(final, n) for n in sorted(os.listdir(final))]

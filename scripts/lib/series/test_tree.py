@@ -8,12 +8,14 @@ usage: scripts/lib/series/test_tree.py [unittest arguments]
 import hashlib
 import io
 import os
+import re
 import resource
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import unittest
 
 SCRIPTS = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -28,6 +30,12 @@ BASE_FILES = {
     "drivers/virtio/virtio_ring.c": "old ring\nsecond\n",
     "include/linux/virtio_ring.h": "old header\n",
     "scripts/run.sh": "#!/bin/sh\n",
+    # Kernels have sources by the names that a build gives to its products.
+    "arch/x86/kernel/vmlinux.lds.S": "SECTIONS\n",
+    "kernel/configs/tiny.config": "CONFIG_A=y\n",
+    "scripts/Makefile.vmlinux": "all:\n",
+    "tools/include/generated/asm-offsets.h": "offsets\n",
+    "tools/virtio/vringh_test.c": "int main;\n",
 }
 HUNK = """--- a/drivers/virtio/Makefile
 +++ b/drivers/virtio/Makefile
@@ -100,7 +108,7 @@ def snapshot(top, skip=()):
     return found
 
 
-def contents(top, skip=(".git",)):
+def contents(top, skip=(".git", ".virtio-dma")):
     return {p: row[:2] for p, row in snapshot(top, skip).items()}
 
 
@@ -139,7 +147,8 @@ class Case(unittest.TestCase):
 
     def env(self, **more):
         env = {k: v for k, v in os.environ.items()
-               if not k.startswith("GIT_") and k not in ("BASE", "KDIR", "CONFIG")}
+               if not k.startswith("GIT_")
+               and k not in ("BASE", "KDIR", "CONFIG", "CHECK", "FORCE")}
         env.update(XDG_CACHE_HOME=os.path.dirname(self.cache), HOME=self.top, **more)
         return env
 
@@ -482,11 +491,36 @@ class TestBase(Case):
                 self.assertFalse(os.path.exists(self.linux + "/kernel.o"))
                 self.assertFalse(os.path.exists(self.linux + "/include/generated"))
                 self.assertFalse(os.path.exists(self.linux + "/out"))
+                for path, text in BASE_FILES.items():
+                    if path not in self.linux_own:
+                        self.assertEqual(get(self.linux, path), text)
                 self.assertIn("up to date", self.tree("tree", KDIR=kdir))
                 self.assertEqual(snapshot(kdir), before)
                 put(kdir, {"scripts/run.sh": "theirs, edited\n"})
                 self.tree("tree", KDIR=kdir)
                 self.assertEqual(get(self.linux, "scripts/run.sh"), "theirs, edited\n")
+                shutil.rmtree(kdir)
+
+    linux_own = (".gitignore", "drivers/virtio/Makefile", "drivers/virtio/virtio.c",
+                 "drivers/virtio/virtio_ring.c", "include/linux/virtio_ring.h")
+
+    def test_kdir_that_has_the_series_already(self):
+        for git in (False, True):
+            with self.subTest(git=git):
+                kdir = self.kdir(git)
+                self.tree("apply", KDIR=kdir)
+                before = snapshot(kdir)
+                self.assertIn("has the series already", self.tree("tree", KDIR=kdir))
+                self.assertEqual(snapshot(kdir), before)
+                for path in ("drivers/virtio/virtio.c", "drivers/virtio/ring/core.c"):
+                    self.assertEqual(get(self.linux, path), get(kdir, path))
+                self.assertFalse(os.path.exists(self.linux + "/drivers/virtio/virtio_ring.c"))
+                self.assertFalse(os.path.exists(self.linux + "/.virtio-dma"))
+                self.assertIn("up to date", self.tree("tree", KDIR=kdir))
+                for verb in ("refresh", "series"):
+                    self.assertIn("has the series already", self.fails(verb, KDIR=kdir))
+                self.tree("tree")
+                self.assertEqual(self.git(self.linux, "rev-list", "--count", "base.."), "3")
                 shutil.rmtree(kdir)
 
     def test_kdir_of_another_version(self):
@@ -576,6 +610,23 @@ class TestRefresh(Case):
         self.git(self.linux, "add", "-f", *files)
         self.git(self.linux, "commit", "-q", "-m", message)
 
+    def take(self):
+        """Refresh, and do what its one line says has to be done first: the lines."""
+        said = []
+        while len(said) < 6:
+            out = self.tree("refresh", ok=None).splitlines()[-1]
+            if not out.startswith("tree.py: "):
+                return said
+            said.append(out)
+            cmds = re.findall(r"git -C build/6.12/linux .+?(?= && |, then | \(|$)", out)
+            self.assertTrue(cmds, out)
+            for cmd in cmds:
+                subprocess.run(cmd, shell=True, cwd=self.repo, check=True,
+                               env=self.env(GIT_SEQUENCE_EDITOR=":", GIT_EDITOR=":"),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.fail("\n".join(said))
+        return said
+
     def test_nothing_to_take_changes_nothing(self):
         before = snapshot(self.repo)
         self.tree("refresh")
@@ -588,8 +639,14 @@ class TestRefresh(Case):
         self.assertEqual(self.changed(), "")
         self.settled()
 
-    def test_uncommitted_edit_goes_to_the_patch_that_owns_the_file(self):
+    def test_uncommitted_edit_is_refused_with_the_command_for_the_patch_that_owns_it(self):
         put(self.linux, {"drivers/virtio/ring/core.c": LINES + "more\n"})
+        before = snapshot(self.repo)
+        line = self.fails("refresh")
+        self.assertIn("git -C build/6.12/linux commit --fixup=", line)
+        self.assertIn("git -C build/6.12/linux rebase -i --autosquash base", line)
+        self.assertEqual(snapshot(self.repo), before)
+        self.assertEqual(len(self.take()), 1)
         stamp = os.stat(self.linux + "/drivers/virtio/ring/core.c").st_mtime_ns
         self.tree("refresh")
         self.assertEqual(self.changed(), "M drivers/virtio/ring/core.c")
@@ -604,9 +661,17 @@ class TestRefresh(Case):
     def test_new_and_deleted_file_below_an_owned_directory(self):
         put(self.linux, {"tools/testing/virtio/b.c": "b\n"})
         os.unlink(self.linux + "/tools/testing/virtio/a.c")
-        self.tree("refresh")
+        self.take()
         self.assertEqual(self.changed(), "D tools/testing/virtio/a.c\n"
                                          "?? tools/testing/virtio/b.c")
+        self.settled()
+
+    def test_edits_of_several_patches_are_taken_one_after_the_other(self):
+        put(self.linux, {"drivers/virtio/ring/core.c": LINES + "more\n",
+                         "drivers/virtio/ring/access.c": "more\n"})
+        self.assertEqual(len(self.take()), 2)
+        self.assertEqual(self.changed(), "M drivers/virtio/ring/access.c\n "
+                                         "M drivers/virtio/ring/core.c")
         self.settled()
 
     def test_uncommitted_edit_of_a_base_file_asks_for_a_patch(self):
@@ -621,7 +686,11 @@ class TestRefresh(Case):
         put(self.linux, {"drivers/virtio/Makefile": get(
             self.linux, "drivers/virtio/Makefile").replace("core.o", "core.o ring/dma.o")})
         self.git(self.linux, "commit", "-qam", "fixup! virtio_ring: rewrite")
-        self.tree("refresh")
+        before = snapshot(self.repo)
+        self.assertIn("git -C build/6.12/linux rebase -i --autosquash base",
+                      self.fails("refresh"))
+        self.assertEqual(snapshot(self.repo), before)
+        self.take()
         self.assertEqual(self.changed(), "M series/6.12/0001-ring/hunks.patch")
         self.assertIn("+obj-y += ring/core.o ring/dma.o",
                       get(self.repo, "series/6.12/0001-ring/hunks.patch"))
@@ -720,7 +789,7 @@ diff --git a/drivers/virtio/virtio.c b/drivers/virtio/virtio.c
         put(self.repo, {"drivers/virtio/ring/core.c": "top\n" + LINES,
                         "drivers/virtio/ring/access.c": "access, here\n"})
         put(self.linux, {"drivers/virtio/ring/core.c": LINES + "bottom\n"})
-        self.tree("refresh")
+        self.take()
         for top in (self.repo, self.linux):
             self.assertEqual(get(top, "drivers/virtio/ring/core.c"),
                              "top\n" + LINES + "bottom\n")
@@ -729,15 +798,16 @@ diff --git a/drivers/virtio/virtio.c b/drivers/virtio/virtio.c
 
     def test_conflicting_edits_are_left_as_they_are(self):
         put(self.repo, {"drivers/virtio/ring/access.c": "here\n"})
-        put(self.linux, {"drivers/virtio/ring/access.c": "there\n"})
-        self.assertIn("drivers/virtio/ring/access.c", self.fails("refresh"))
+        self.commit("virtio: another", {"drivers/virtio/ring/access.c": "there\n"})
+        self.assertIn("drivers/virtio/ring/access.c was edited in the repository and",
+                      self.fails("refresh"))
         self.assertEqual(get(self.repo, "drivers/virtio/ring/access.c"), "here\n")
         self.assertEqual(get(self.linux, "drivers/virtio/ring/access.c"), "there\n")
 
     def test_cut_short_after_the_repository_was_written(self):
         put(self.linux, {"drivers/virtio/ring/core.c": "new\n"})
         put(self.repo, {"drivers/virtio/ring/core.c": "new\n"})
-        self.tree("refresh")
+        self.take()
         self.settled()
 
     def test_merge_commit_is_refused(self):
@@ -784,13 +854,157 @@ class TestApply(Case):
         self.applied(kdir)
         self.assertIn("already", self.tree("apply", KDIR=kdir))
 
-    def test_dirty_git_tree_gets_files(self):
+    def test_applied_commits_are_not_dated_in_the_future(self):
+        kdir = self.kdir(git=True)
+        self.tree("apply", KDIR=kdir)
+        dates = self.git(kdir, "log", "--format=%at %ct").split()
+        self.assertLessEqual(max(map(int, dates)), time.time())
+
+    def test_dirty_git_tree_is_refused(self):
         kdir = self.kdir(git=True)
         put(kdir, {"scripts/run.sh": "mine\n"})
-        self.assertIn("not committed", self.tree("apply", KDIR=kdir))
+        before = snapshot(kdir)
+        line = self.fails("apply", KDIR=kdir)
+        self.assertIn("scripts/run.sh", line)
+        self.assertIn("FORCE=1", line)
+        self.assertEqual(snapshot(kdir), before)
+
+    def test_dirty_git_tree_gets_files_if_forced(self):
+        kdir = self.kdir(git=True)
+        put(kdir, {"scripts/run.sh": "mine\n"})
+        before = contents(kdir)
+        self.assertIn("not committed", self.tree("apply", KDIR=kdir, FORCE="1"))
         self.assertEqual(get(kdir, "scripts/run.sh"), "mine\n")
         self.assertEqual(self.git(kdir, "log", "--format=%s"), "theirs")
         self.assertEqual(get(kdir, "drivers/virtio/ring/access.c"), "access\n")
+        self.assertIn("already", self.tree("apply", KDIR=kdir))
+        self.tree("unapply", KDIR=kdir)
+        self.assertEqual(contents(kdir), before)
+        self.assertEqual(self.git(kdir, "status", "--porcelain"), "M scripts/run.sh")
+
+    def backports(self):
+        """Trees with a change of the user's in a file that the series removes."""
+        path = "drivers/virtio/virtio_ring.c"
+        yield self.kdir(files={path: "edited\n"})
+        for commit in (False, True):
+            kdir = self.kdir(git=True)
+            put(kdir, {path: "edited\n"})
+            if commit:
+                self.git(kdir, "commit", "-qam", "backport")
+            yield kdir
+
+    def test_edit_in_a_file_that_the_series_removes_is_refused(self):
+        for kdir in self.backports():
+            before = snapshot(kdir)
+            line = self.fails("apply", KDIR=kdir)
+            self.assertIn("drivers/virtio/virtio_ring.c", line)
+            self.assertIn("FORCE=1", line)
+            self.assertEqual(snapshot(kdir), before)
+            shutil.rmtree(kdir)
+
+    def test_edit_in_a_file_that_the_series_removes_goes_if_forced_and_comes_back(self):
+        for kdir in self.backports():
+            before = contents(kdir)
+            self.assertIn("warning: drivers/virtio/virtio_ring.c",
+                          self.tree("apply", KDIR=kdir, FORCE="1"))
+            self.assertFalse(os.path.exists(kdir + "/drivers/virtio/virtio_ring.c"))
+            self.tree("unapply", KDIR=kdir)
+            self.assertEqual(contents(kdir), before)
+            shutil.rmtree(kdir)
+
+    def test_dry_run_changes_nothing(self):
+        for git in (False, True):
+            kdir = self.kdir(git)
+            before = snapshot(kdir)
+            self.assertIn("3 commits" if git else "8 files",
+                          self.tree("apply", KDIR=kdir, CHECK="1"))
+            self.assertEqual(snapshot(kdir), before)
+            self.tree("apply", KDIR=kdir)
+            before = snapshot(kdir)
+            self.assertIn("8 files", self.tree("unapply", KDIR=kdir, CHECK="1"))
+            self.assertEqual(snapshot(kdir), before)
+            put(kdir, {"drivers/virtio/ring/core.c": "mine\n"})
+            self.fails("unapply", KDIR=kdir, CHECK="1")
+            shutil.rmtree(kdir)
+
+    def test_unapply_gives_the_tree_back(self):
+        for git in (False, True):
+            kdir = self.kdir(git, files={"tools/testing/notes": "theirs\n"})
+            before, head = contents(kdir, (".git",)), git and self.git(kdir, "rev-parse", "HEAD")
+            self.tree("apply", KDIR=kdir)
+            put(kdir, {"drivers/virtio/virtio.o": "built since\n"})
+            self.tree("unapply", KDIR=kdir)
+            os.unlink(kdir + "/drivers/virtio/virtio.o")
+            self.assertEqual(contents(kdir, (".git",)), before)
+            self.assertFalse(os.path.exists(kdir + "/drivers/virtio/ring"))
+            if git:
+                self.assertEqual(self.git(kdir, "rev-parse", "HEAD"), head)
+                self.assertEqual(self.git(kdir, "status", "--porcelain"), "")
+            self.assertIn("put nothing onto", self.fails("unapply", KDIR=kdir))
+            self.tree("apply", KDIR=kdir)
+            self.assertEqual(get(kdir, "drivers/virtio/ring/core.c"), LINES)
+            shutil.rmtree(kdir)
+
+    def test_unapply_keeps_edits(self):
+        for git in (False, True):
+            kdir = self.kdir(git)
+            before = contents(kdir)
+            self.tree("apply", KDIR=kdir)
+            put(kdir, {"drivers/virtio/ring/core.c": "mine\n"})
+            line = self.fails("unapply", KDIR=kdir)
+            self.assertIn("drivers/virtio/ring/core.c", line)
+            self.assertEqual(get(kdir, "drivers/virtio/ring/core.c"), "mine\n")
+            put(kdir, {"scripts/run.sh": "mine\n"})
+            self.tree("unapply", KDIR=kdir, FORCE="1")
+            self.assertEqual(get(kdir, "scripts/run.sh"), "mine\n")
+            put(kdir, {"scripts/run.sh": BASE_FILES["scripts/run.sh"]})
+            self.assertEqual(contents(kdir), before)
+            shutil.rmtree(kdir)
+
+    def test_unapply_leaves_later_commits(self):
+        kdir = self.kdir(git=True)
+        self.tree("apply", KDIR=kdir)
+        put(kdir, {"scripts/run.sh": "mine\n"})
+        self.git(kdir, "commit", "-qam", "mine")
+        line = self.fails("unapply", KDIR=kdir)
+        self.git(kdir, *re.search(r"git -C \S+ (rebase --onto \S+ \S+)", line)
+                 .group(1).split())
+        self.assertEqual(self.git(kdir, "log", "--format=%s"), "mine\ntheirs")
+
+    def test_older_state_of_the_series_is_to_be_taken_off_first(self):
+        for git in (False, True):
+            kdir = self.kdir(git)
+            self.tree("apply", KDIR=kdir)
+            put(self.repo, {"drivers/virtio/ring/core.c": "newer%d\n" % git})
+            self.assertIn("make unapply KDIR=" + kdir, self.fails("apply", KDIR=kdir))
+            self.tree("unapply", KDIR=kdir)
+            self.tree("apply", KDIR=kdir)
+            self.applied(kdir)
+            shutil.rmtree(kdir)
+
+    def killing_git(self, signame):
+        """A PATH with a git that kills tree.py as soon as files have been written."""
+        here = os.path.join(self.top, "bin-" + signame)
+        put(here, {"git.sh": "#!/bin/sh\n%s \"$@\"; status=$?\ncase $* in "
+                             "*'read-tree -m -u'*) kill -%s $PPID; sleep 1 ;; esac\n"
+                             "exit $status\n" % (shutil.which("git"), signame)})
+        os.rename(here + "/git.sh", here + "/git")
+        return here + ":" + os.environ["PATH"]
+
+    def test_interrupt_leaves_the_tree_and_no_folder(self):
+        put(self.top, {"tmp/keep": ""})
+        for signame in ("INT", "TERM", "HUP"):
+            for git in (False, True):
+                kdir = self.kdir(git)
+                before = contents(kdir, (".git",))
+                self.tree("apply", ok=False, KDIR=kdir, TMPDIR=self.top + "/tmp",
+                          PATH=self.killing_git(signame))
+                self.assertEqual(contents(kdir, (".git",)), before)
+                self.assertEqual(os.listdir(self.top + "/tmp"), ["keep"])
+                self.assertEqual([n for n in os.listdir(self.repo + "/build/6.12")
+                                  if n != ".lock"], [])
+                self.assertFalse(os.path.exists(kdir + "/.git/virtio-dma.next"))
+                shutil.rmtree(kdir)
 
     def test_hunk_that_does_not_apply_leaves_the_tree(self):
         for git in (False, True):
@@ -809,10 +1023,6 @@ class TestApply(Case):
         self.assertIn("drivers/virtio/ring/core.c", self.fails("apply", KDIR=kdir))
         self.assertEqual(snapshot(kdir), before)
 
-    def test_replaced_file_that_differs_is_warned_of(self):
-        kdir = self.kdir(files={"drivers/virtio/virtio_ring.c": "patched\n"})
-        self.assertIn("warning: drivers/virtio/virtio_ring.c", self.tree("apply", KDIR=kdir))
-
     def test_full_disk_leaves_the_tree(self):
         put(self.repo, {"drivers/virtio/ring/core.c": "x\n" * 100000})
         for git in (False, True):
@@ -824,20 +1034,62 @@ class TestApply(Case):
             shutil.rmtree(kdir)
 
     def test_run_cut_short_is_undone_by_the_next(self):
-        kdir = self.kdir()
-        journal = kdir + "/.virtio-dma-apply/"
-        put(kdir, {"drivers/virtio/Makefile": "half\n", "drivers/virtio/ring/core.c": "x\n"})
-        put(journal, {
-            "old-0": BASE_FILES["drivers/virtio/Makefile"], "new-1": "x",
-            "journal": '{"files": [{"path": "drivers/virtio/Makefile", "old": true},'
-                       '{"path": "drivers/virtio/ring/core.c", "old": false}],'
-                       '"made": ["drivers/virtio/ring"]}'})
-        self.assertIn("cut short", self.tree("apply", KDIR=kdir))
-        self.assertFalse(os.path.exists(journal))
-        self.applied(kdir)
+        for git in (False, True):
+            kdir = self.kdir(git)
+            before = contents(kdir)
+            killing = self.killing_git("KILL")
+            self.tree("apply", ok=False, KDIR=kdir, PATH=killing)
+            self.assertNotEqual(contents(kdir), before)
+            put(kdir, {"drivers/virtio/virtio.c": "half", "drivers/virtio/Makefile": "h"})
+            self.assertIn("cut short", self.tree("apply", KDIR=kdir))
+            self.applied(kdir)
+            self.tree("unapply", ok=False, KDIR=kdir, PATH=killing)
+            self.assertIn("cut short", self.tree("unapply", KDIR=kdir))
+            self.assertEqual(contents(kdir, (".git",)), before)
+            shutil.rmtree(kdir)
 
     def test_kdir_is_needed(self):
-        self.assertIn("KDIR=", self.fails("apply"))
+        for verb in ("apply", "unapply"):
+            self.assertIn("make %s KDIR=" % verb, self.fails(verb))
+
+
+class TestDeb(Case):
+    def fakes(self):
+        """A PATH where make notes its arguments and makes a package."""
+        here = os.path.join(self.top, "bin")
+        put(here, {"make.sh": "#!/bin/sh\nout=$(echo \"$*\" | sed 's/.* O=\\([^ ]*\\).*/\\1/')\n"
+                              "printf '%s|' \"$CCACHE_DIR\" \"$KBUILD_BUILD_TIMESTAMP\" \"$@\" "
+                              ">>\"$out/../log\"\n"
+                              "case $* in *bindeb-pkg*) : >\"$out/../linux-image.deb\" ;; esac\n",
+                   "ccache.sh": "#!/bin/sh\n", "dpkg-buildpackage.sh": "#!/bin/sh\n",
+                   "dh_listpackages.sh": "#!/bin/sh\n"})
+        for name in os.listdir(here):
+            os.rename(os.path.join(here, name), os.path.join(here, name[:-3]))
+        return here + ":" + os.environ["PATH"]
+
+    def test_applied_tree_is_built_through_ccache(self):
+        kdir = os.path.join(self.top, "kdir")
+        put(kdir, dict(BASE_FILES, Makefile=MAKEFILE % 8))
+        put(self.top, {"config": "CONFIG_A=y\n"})
+        self.tree("apply", KDIR=kdir)
+        out = self.tree("deb", KDIR=kdir, CONFIG=self.top + "/config", PATH=self.fakes())
+        self.assertIn("build/6.12/deb/linux-image.deb", out)
+        log = get(self.repo, "build/6.12/deb/log")
+        cc = "%s/scripts/lib/cached.sh gcc" % self.repo
+        self.assertIn("|CC=%s|HOSTCC=%s|" % (cc, cc), log)
+        self.assertTrue(log.startswith("%s/ccache||" % self.cache), log)
+
+    def test_arguments_are_looked_at_before_anything_is_installed(self):
+        shutil.copy(os.path.join(SCRIPTS, "..", "Makefile"), self.repo)
+        put(self.repo, {"scripts/deps.sh": "#!/bin/sh\necho installing\nexit 1\n"})
+        for args in (["deb", "CONFIG=/not/there"], ["deb", "JOBS=x"], ["apply"],
+                     ["unapply"], ["apply", "KDIR=/not/there"], ["tree", "BASE=x"]):
+            proc = subprocess.run(["make", "-C", self.repo, *args], env=self.env(),
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, check=False)
+            self.assertNotEqual(proc.returncode, 0)
+            self.assertNotIn("installing", proc.stdout)
+            self.assertEqual(proc.stdout.count("tree.py: "), 1, proc.stdout)
 
 
 class TestDeps(unittest.TestCase):
