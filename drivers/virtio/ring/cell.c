@@ -15,7 +15,6 @@
 #include <linux/align.h>
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
-#include <linux/kmsan.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -318,18 +317,6 @@ static struct cell_list list_measure(struct scatterlist *sg, u32 *left)
 	return list;
 }
 
-/*
- * What dma_map_page() does for KMSAN, for an entry that is copied and so not
- * mapped, before it is copied: a hole in what the device reads is reported, what
- * the device writes counts as written.  No poison gets into a device-writable
- * cell, and so none comes back with what the device wrote.
- */
-static void cell_kmsan_entry(struct scatterlist *sg, bool in)
-{
-	kmsan_handle_dma(sg_page(sg), sg->offset, sg->length,
-			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
-}
-
 /* Copy between a cell and pages, which may be in high memory. */
 static void cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 		      bool to_page)
@@ -448,7 +435,8 @@ static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 		      u32 entries, void *cell, dma_addr_t addr, bool in)
 {
 	for (; entries--; sg = vring_sg_next(sg)) {
-		cell_kmsan_entry(sg, in);
+		/* First: no poison may come back with what the device wrote. */
+		vring_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
 		if (in)
 			xfer_copies(xfer)[xfer->ncopies++] = (struct vring_copy) {
@@ -489,7 +477,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 		cell = cell_get(vq, in ? VRING_CELL_IN : VRING_CELL_OUT, id,
 				&addr);
 	if (cell) {
-		cell_kmsan_entry(sg, in);
+		vring_kmsan_entry(sg, in);
 		cell_copy(cell, sg_page(sg), sg->offset, len, false);
 		vring_dma_give_cell(vq, addr, len, in);
 		vq->stats.bounced_bytes += len;

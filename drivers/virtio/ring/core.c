@@ -45,6 +45,27 @@ static void vring_free_indirect(struct vring_virtqueue *vq,
 	kfree(ind);
 }
 
+static __always_inline void vring_write_segs(const struct vring_virtqueue *vq,
+					     bool packed, void *table,
+					     const struct vring_seg *segs,
+					     u32 num)
+{
+	u32 i;
+
+	for (i = 0; i < num; i++)
+		vring_write_entry(vq, packed, table, i, num, segs[i].addr,
+				  segs[i].len, segs[i].flags & VRING_SEG_WRITE);
+}
+
+static void vring_fill_table(const struct vring_virtqueue *vq, void *table,
+			     const struct vring_seg *segs, u32 num)
+{
+	if (vq->packed)
+		vring_write_segs(vq, true, table, segs, num);
+	else
+		vring_write_segs(vq, false, table, segs, num);
+}
+
 /*
  * Map a request into an indirect table of its own.  Returns NULL if it has to
  * go without one: there is no memory (*err is 0) or it cannot be mapped.
@@ -66,7 +87,7 @@ vring_prepare_indirect(struct vring_virtqueue *vq, struct vring_request *req,
 	if (unlikely(*err))
 		goto err_free;
 
-	vring_layout(vq, fill_table, vq, ind->table, ind->segs, req->num);
+	vring_fill_table(vq, ind->table, ind->segs, req->num);
 	*err = vring_dma_map_table(vq, ind);
 	if (unlikely(*err))
 		goto err_unmap;
@@ -95,7 +116,7 @@ static struct vring_indirect *vring_add_table(struct vring_virtqueue *vq,
 
 	table = vring_cell_table(vq, req);
 	if (likely(table)) {
-		vring_layout(vq, fill_table, vq, table, req->segs, req->num);
+		vring_fill_table(vq, table, req->segs, req->num);
 		vring_dma_give_cell(vq, req->table, req->table_len, false);
 		return NULL;
 	}
@@ -103,7 +124,7 @@ static struct vring_indirect *vring_add_table(struct vring_virtqueue *vq,
 	ind = vring_alloc_indirect(req->num, 0, gfp);
 	if (unlikely(!ind))
 		return NULL;
-	vring_layout(vq, fill_table, vq, ind->table, req->segs, req->num);
+	vring_fill_table(vq, ind->table, req->segs, req->num);
 	if (unlikely(vring_dma_map_table(vq, ind))) {
 		kfree(ind);
 		return NULL;
@@ -112,6 +133,43 @@ static struct vring_indirect *vring_add_table(struct vring_virtqueue *vq,
 	req->table_len = ind->len;
 	req->undo |= VRING_UNDO_INDIRECT;
 	return ind;
+}
+
+/*
+ * From the scatterlists to an indirect table in one pass, for a device that takes
+ * physical addresses.  Returns 0; -EINVAL as virtqueue_add_sgs(); -EAGAIN if the
+ * request has to go without a table, since there is no memory.
+ */
+static int vring_add_phys(struct vring_virtqueue *vq, struct vring_request *req,
+			  struct scatterlist *sgs[], unsigned int out_sgs,
+			  unsigned int in_sgs, gfp_t gfp,
+			  struct vring_indirect **pind)
+{
+	struct vring_indirect *ind = NULL;
+	void *table;
+	int err;
+
+	table = vring_cell_table(vq, req);
+	if (!table) {
+		ind = vring_alloc_indirect(req->num, 0, gfp);
+		if (unlikely(!ind))
+			return -EAGAIN;
+		table = ind->table;
+	}
+
+	err = vring_dma_write_table(vq, req, sgs, out_sgs, in_sgs, table);
+	if (unlikely(err)) {
+		kfree(ind);
+		return err;
+	}
+	if (!ind)
+		return 0;
+	vring_dma_map_table(vq, ind);
+	req->table = ind->addr;
+	req->table_len = ind->len;
+	req->undo = VRING_UNDO_INDIRECT;
+	*pind = ind;
+	return 0;
 }
 
 /* No room.  Devices that are slow to look have been prodded here since 2007. */
@@ -190,7 +248,9 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			return vring_no_space(vq, out_sgs);
 	}
 
-	if (vq->mapping == VRING_MAP_SEGS ||
+	if (vq->phys && vq->indirect && total_sg > 1 && !vq->premapped)
+		err = vring_add_phys(vq, &req, sgs, out_sgs, in_sgs, gfp, &ind);
+	else if (vq->mapping == VRING_MAP_SEGS ||
 	    (unlikely(total_sg > vq->scratch_num) &&
 	     !vring_dma_grow_scratch(vq, total_sg, gfp)))
 		err = -EAGAIN;
@@ -200,7 +260,7 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 		err = vring_cell_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
 
 	if (likely(!err)) {
-		if (vq->indirect && req.num > 1)
+		if (vq->indirect && req.num > 1 && !req.table_len)
 			ind = vring_add_table(vq, &req, gfp);
 	} else if (err == -EAGAIN) {
 		err = 0;

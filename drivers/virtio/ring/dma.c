@@ -298,6 +298,13 @@ void vring_dma_init_queue(struct vring_virtqueue *vq)
 		vq->mapping = dma_need_unmap(dev) ? VRING_MAP_SEGS :
 						    VRING_MAP_ONLY;
 	/*
+	 * The device of vring_make_phys_device(), unless swiotlb=force or
+	 * DMA_API_DEBUG want to hear of each buffer, or the architecture has
+	 * mapping operations.
+	 */
+	vq->phys = dev == &vq->vq.vdev->dev && !vq->bounce &&
+		   vq->mapping == VRING_MAP_ONLY;
+	/*
 	 * The bytes that are copied into a device-writable cell must not stay
 	 * in a cache when the cell is handed over.  Otherwise the driver would
 	 * find data of an older request where the device wrote nothing.
@@ -416,6 +423,95 @@ int vring_dma_take_mapped(struct vring_virtqueue *vq, struct vring_request *req,
 	return err;
 }
 
+/* The DMA address of an entry on a queue with &vring_virtqueue.phys. */
+static __always_inline dma_addr_t vring_phys_addr(struct scatterlist *sg,
+						  bool in)
+{
+	vring_kmsan_entry(sg, in);
+	return sg_phys(sg);
+}
+
+/* What vring_phys_lists() writes. */
+enum vring_phys_sink {
+	VRING_PHYS_SPLIT,	/* an indirect table of the split layout */
+	VRING_PHYS_PACKED,	/* one of the packed layout */
+	VRING_PHYS_SEGS,	/* an array of &struct vring_seg */
+};
+
+/* Write the entries of a list that follow the first @i.  Returns the next index. */
+static __always_inline u32 vring_phys_list(const struct vring_virtqueue *vq,
+					   enum vring_phys_sink sink, void *to,
+					   u32 i, u32 num,
+					   struct scatterlist *sg, bool in,
+					   u64 *in_len)
+{
+	struct vring_seg *segs = to;
+
+	/* The count rules: a list may have room to spare. */
+	for (; sg && i < num; sg = vring_sg_next(sg), i++) {
+		const dma_addr_t addr = vring_phys_addr(sg, in);
+
+		if (sink == VRING_PHYS_SEGS) {
+			segs[i].addr = addr;
+			segs[i].len = sg->length;
+			segs[i].flags = in ? VRING_SEG_WRITE : 0;
+		} else {
+			vring_write_entry(vq, sink == VRING_PHYS_PACKED, to, i,
+					  num, addr, sg->length, in);
+		}
+		if (in)
+			*in_len += sg->length;
+	}
+	return i;
+}
+
+/* The same of all lists of a request, compiled for each @sink. */
+static __always_inline int vring_phys_lists(const struct vring_virtqueue *vq,
+					    enum vring_phys_sink sink, void *to,
+					    struct vring_request *req,
+					    struct scatterlist *sgs[],
+					    unsigned int out_sgs,
+					    unsigned int in_sgs)
+{
+	const u32 num = req->num;
+	u64 in_len = 0;
+	u32 i = 0;
+
+	for (; out_sgs; out_sgs--)
+		i = vring_phys_list(vq, sink, to, i, num, *sgs++, false,
+				    &in_len);
+	for (; in_sgs; in_sgs--)
+		i = vring_phys_list(vq, sink, to, i, num, *sgs++, true,
+				    &in_len);
+	if (WARN_ON_ONCE(i != num))
+		return -EINVAL;
+	req->in_len = min_t(u64, in_len, U32_MAX);
+	return 0;
+}
+
+/**
+ * vring_dma_write_table - map a request and write its table in one pass
+ * @vq: the virtqueue, with @phys set and not premapped
+ * @req: @num set; @in_len is filled in
+ * @sgs: the driver's scatterlists, device-readable ones first
+ * @out_sgs: number of device-readable scatterlists
+ * @in_sgs: number of device-writable scatterlists
+ * @table: room for @req->num entries
+ *
+ * Context: any, serialized by the driver.
+ * Return: 0, or -EINVAL if the lists have less than @req->num entries.
+ */
+int vring_dma_write_table(struct vring_virtqueue *vq, struct vring_request *req,
+			  struct scatterlist *sgs[], unsigned int out_sgs,
+			  unsigned int in_sgs, void *table)
+{
+	if (vq->packed)
+		return vring_phys_lists(vq, VRING_PHYS_PACKED, table, req, sgs,
+					out_sgs, in_sgs);
+	return vring_phys_lists(vq, VRING_PHYS_SPLIT, table, req, sgs, out_sgs,
+				in_sgs);
+}
+
 /* Undo what is in the scratch array up to @end, should there be anything. */
 static void vring_only_unmap(struct vring_virtqueue *vq,
 			     const struct vring_seg *end)
@@ -455,6 +551,12 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 		return -EAGAIN;
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
+	if (vq->phys) {
+		req->segs = vq->scratch;
+		req->linear = true;
+		return vring_phys_lists(vq, VRING_PHYS_SEGS, vq->scratch, req,
+					sgs, out_sgs, in_sgs);
+	}
 
 	for (n = 0; n < out_sgs + in_sgs; n++) {
 		const bool in = n >= out_sgs;
@@ -513,6 +615,9 @@ dma_addr_t vring_dma_map_single(struct vring_virtqueue *vq,
 				struct scatterlist *sg, bool in)
 {
 	dma_addr_t addr;
+
+	if (vq->phys)
+		return vring_phys_addr(sg, in);
 
 	addr = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset, sg->length,
 			      in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
@@ -580,6 +685,10 @@ void vring_dma_unmap(struct vring_virtqueue *vq, const struct vring_seg *segs,
  */
 int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind)
 {
+	if (vq->phys) {
+		ind->addr = virt_to_phys(ind->table);
+		return 0;
+	}
 	ind->addr = vring_map_page(vq->dma_dev, virt_to_page(ind->table),
 				   offset_in_page(ind->table), ind->len,
 				   DMA_TO_DEVICE);
@@ -601,7 +710,9 @@ int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind)
 void vring_dma_unmap_table(struct vring_virtqueue *vq,
 			   const struct vring_indirect *ind)
 {
-	vring_unmap_page(vq->dma_dev, ind->addr, ind->len, DMA_TO_DEVICE, 0);
+	if (!vq->phys)
+		vring_unmap_page(vq->dma_dev, ind->addr, ind->len,
+				 DMA_TO_DEVICE, 0);
 }
 
 /**

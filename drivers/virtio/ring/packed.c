@@ -103,28 +103,6 @@ void vring_packed_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 	}
 }
 
-/**
- * vring_packed_fill_table - write an indirect table, virtio 1.2 section 2.8.8
- * @vq: the virtqueue
- * @table: the table
- * @segs: what to write into it
- * @num: number of segments
- */
-void vring_packed_fill_table(struct vring_virtqueue *vq, void *table,
-			     const struct vring_seg *segs, u32 num)
-{
-	struct vring_packed_desc *desc = table;
-	u32 i;
-
-	for (i = 0; i < num; i++) {
-		desc[i].addr = cpu_to_le64(segs[i].addr);
-		desc[i].len = cpu_to_le32(segs[i].len);
-		desc[i].id = 0;
-		desc[i].flags = cpu_to_le16(segs[i].flags & VRING_SEG_WRITE ?
-					    VRING_DESC_F_WRITE : 0);
-	}
-}
-
 /* Write all of a descriptor but its flags, which may expose it. */
 static void packed_write_desc(struct vring_packed_desc *desc, dma_addr_t addr,
 			      u32 len, u16 id)

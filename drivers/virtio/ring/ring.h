@@ -13,6 +13,7 @@
 #define _VIRTIO_RING_RING_H
 
 #include <linux/bits.h>
+#include <linux/kmsan.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
@@ -318,6 +319,8 @@ enum vring_mapping {
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
  * @cell_sync: what the driver writes to a cell has to be synchronized
  * @mapping: how requests are mapped
+ * @phys: the DMA API would answer each buffer's physical address and do nothing
+ *	else: it is not asked
  * @bounce_max: length in bytes of the longest list that is copied into a data
  *	cell
  * @small_max: the same of a cell for headers or status, 0 if none is to be
@@ -359,6 +362,7 @@ struct vring_virtqueue {
 	bool bounce;
 	bool cell_sync;
 	u8 mapping;
+	bool phys;
 	u16 bounce_max;
 	u16 small_max;
 	u16 data_cell;
@@ -407,6 +411,69 @@ static inline bool vring_batch_left(const struct vring_virtqueue *vq)
 	return unlikely(READ_ONCE(vq->in_batch));
 }
 
+/* An entry of an indirect table of the packed layout, virtio 1.2 section 2.8.8. */
+static __always_inline void
+vring_packed_write_entry(struct vring_packed_desc *desc, dma_addr_t addr,
+			 u32 len, bool in)
+{
+	desc->addr = cpu_to_le64(addr);
+	desc->len = cpu_to_le32(len);
+	desc->id = 0;
+	desc->flags = cpu_to_le16(in ? VRING_DESC_F_WRITE : 0);
+}
+
+/*
+ * One of the split layout, section 2.7.5.3.  @next is the index of the entry that
+ * follows, 0 if none does.
+ */
+static __always_inline void
+vring_split_write_entry(struct virtio_device *vdev,
+			struct vring_desc *desc, dma_addr_t addr, u32 len,
+			bool in, u16 next)
+{
+	desc->addr = cpu_to_virtio64(vdev, addr);
+	desc->len = cpu_to_virtio32(vdev, len);
+	desc->flags = cpu_to_virtio16(vdev,
+				      (in ? VRING_DESC_F_WRITE : 0) |
+				      (next ? VRING_DESC_F_NEXT : 0));
+	desc->next = cpu_to_virtio16(vdev, next);
+}
+
+/**
+ * vring_write_entry - write an entry of an indirect descriptor table
+ * @vq: the virtqueue
+ * @packed: its layout, a constant in loops
+ * @table: the table
+ * @n: index of the entry
+ * @num: number of entries that the table is going to have
+ * @addr: DMA address of the segment
+ * @len: length of the segment in bytes
+ * @in: the device writes it
+ */
+static __always_inline void
+vring_write_entry(const struct vring_virtqueue *vq, bool packed, void *table,
+		  u32 n, u32 num, dma_addr_t addr, u32 len, bool in)
+{
+	if (packed)
+		vring_packed_write_entry((struct vring_packed_desc *)table + n,
+					 addr, len, in);
+	else
+		vring_split_write_entry(vq->vq.vdev,
+					(struct vring_desc *)table + n, addr,
+					len, in, n + 1 < num ? n + 1 : 0);
+}
+
+/*
+ * What dma_map_page() does for KMSAN, for an entry that it is not asked for: a
+ * hole in what the device reads is reported, and what the device writes counts as
+ * written.
+ */
+static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
+{
+	kmsan_handle_dma(sg_page(sg), sg->offset, sg->length,
+			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
+}
+
 /* core.c */
 void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx,
 		   bool discard);
@@ -427,6 +494,9 @@ int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 		       struct scatterlist *sgs[], unsigned int out_sgs,
 		       unsigned int in_sgs);
+int vring_dma_write_table(struct vring_virtqueue *vq, struct vring_request *req,
+			  struct scatterlist *sgs[], unsigned int out_sgs,
+			  unsigned int in_sgs, void *table);
 dma_addr_t vring_dma_map_single(struct vring_virtqueue *vq,
 				struct scatterlist *sg, bool in);
 u8 vring_dma_keep_single(struct vring_virtqueue *vq, u16 id, dma_addr_t addr,
@@ -485,8 +555,6 @@ void vring_##_name##_place(const struct vring_virtqueue *vq,		\
 			   struct vring_ring *ring);			\
 void vring_##_name##_reset(struct vring_virtqueue *vq,			\
 			   struct vring_ring *ring);			\
-void vring_##_name##_fill_table(struct vring_virtqueue *vq, void *table,	\
-				const struct vring_seg *segs, u32 num);	\
 void vring_##_name##_publish_one(struct vring_virtqueue *vq, u16 id,	\
 				 dma_addr_t addr, u32 len, u16 flags);	\
 void vring_##_name##_publish(struct vring_virtqueue *vq,		\

@@ -128,23 +128,6 @@ static void split_write_seg(struct vring_virtqueue *vq, struct vring_desc *desc,
 	split_write_desc(vq, desc, seg->addr, seg->len, flags, last ? 0 : next);
 }
 
-/**
- * vring_split_fill_table - write an indirect table, virtio 1.2 section 2.7.5.3
- * @vq: the virtqueue
- * @table: the table
- * @segs: what to write into it
- * @num: number of segments
- */
-void vring_split_fill_table(struct vring_virtqueue *vq, void *table,
-			    const struct vring_seg *segs, u32 num)
-{
-	struct vring_desc *desc = table;
-	u32 i;
-
-	for (i = 0; i < num; i++)
-		split_write_seg(vq, &desc[i], &segs[i], i + 1, i == num - 1);
-}
-
 /* The descriptors of a request are written: make them available. */
 static __always_inline void split_make_available(struct vring_virtqueue *vq,
 						 u16 id)

@@ -172,7 +172,8 @@ void dma_set_phys_base(phys_addr_t base);
 
 /*
  * Physical memory may be reached without a mapping by devices that do not
- * negotiate ACCESS_PLATFORM: how the base's ring works, never how ours does.
+ * negotiate ACCESS_PLATFORM, whatever DMA_API_DEBUG, swiotlb or the architecture
+ * say: how the base's ring works, never how ours does.
  */
 extern bool dma_untracked_physical;
 

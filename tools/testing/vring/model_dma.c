@@ -758,7 +758,7 @@ void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool wri
 		bool foreign = shim_foreign && p >= (const char *)shim_foreign &&
 			       p + len <= (const char *)shim_foreign + shim_foreign_size;
 
-		if (p && (dma_untracked_physical || foreign)) {
+		if (p && (dma_untracked_physical || dev->shim_untracked || foreign)) {
 			*got = len;
 			return p;
 		}

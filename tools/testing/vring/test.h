@@ -84,6 +84,9 @@ bool test_has_cells(const struct run *t);
 /* Whether mappings need no undoing. */
 bool test_map_only(const struct run *t);
 
+/* Whether physical addresses are used without asking the DMA API for them. */
+bool test_unasked(const struct run *t);
+
 /* Length of the longest list that is copied, in bytes; 0: none is. */
 u32 test_copied(const struct run *t);
 

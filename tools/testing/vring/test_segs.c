@@ -285,7 +285,7 @@ static void untranslated_tables(struct run *t)
 			}
 		}
 		/* More than a cell holds is mapped, and that is undone. */
-		check(test_add(t, drv_req(&t->drv, 17, 0, 100)) > 1);
+		check_eq(test_add(t, drv_req(&t->drv, 17, 0, 100)) > 1, !test_unasked(t));
 		check_eq(t->q->vq->num_free, 15);
 		test_serve(t, 1);
 		dev_delete_queue(t->q);

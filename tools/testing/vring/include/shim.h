@@ -702,6 +702,7 @@ struct device {
 	enum shim_dma shim_mode;	/* how the model serves this device */
 	struct iommu_domain *shim_domain;	/* NULL: shim_mode says */
 	bool shim_noncoherent;		/* it does not see the CPU's caches */
+	bool shim_untracked;		/* it uses physical addresses, and nobody is told */
 	unsigned int shim_bounce_in;	/* so many mappings from now one is bounced */
 	bool shim_bounces;		/* one was */
 	bool shim_syncs_late;		/* no sync is needed before one was, as in 6.12 */
