@@ -230,6 +230,7 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			 unsigned int in_sgs, void *data, void *ctx, gfp_t gfp)
 {
 	struct vring_request req = { .id = vq->free_head, .num = total_sg };
+	bool tables = vq->indirect && total_sg > 1;
 	struct vring_indirect *ind = NULL;
 	u16 used, last, i;
 	int err;
@@ -248,9 +249,14 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			return vring_no_space(vq, out_sgs);
 	}
 
-	if (vq->phys && vq->indirect && total_sg > 1 && !vq->premapped)
+	if (tables && vq->phys && !vq->premapped) {
 		err = vring_add_phys(vq, &req, sgs, out_sgs, in_sgs, gfp, &ind);
-	else if (vq->mapping == VRING_MAP_SEGS ||
+		if (likely(err != -EAGAIN))
+			goto mapped;
+		/* Without memory for a table it goes without. */
+		tables = false;
+	}
+	if (vq->mapping == VRING_MAP_SEGS ||
 	    (unlikely(total_sg > vq->scratch_num) &&
 	     !vring_dma_grow_scratch(vq, total_sg, gfp)))
 		err = -EAGAIN;
@@ -260,14 +266,15 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 		err = vring_cell_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
 
 	if (likely(!err)) {
-		if (vq->indirect && req.num > 1 && !req.table_len)
+		if (tables && req.num > 1)
 			ind = vring_add_table(vq, &req, gfp);
 	} else if (err == -EAGAIN) {
 		err = 0;
-		if (vq->indirect && total_sg > 1)
+		if (tables)
 			ind = vring_prepare_indirect(vq, &req, sgs, out_sgs,
 						     in_sgs, gfp, &err);
 	}
+mapped:
 	if (unlikely(err))
 		return err;
 

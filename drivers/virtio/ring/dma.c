@@ -4,6 +4,7 @@
  * memory is mapped for, and maps rings, requests and indirect tables for it.
  * No other file of the ring calls the DMA API or sees a physical address.
  */
+#include <linux/cc_platform.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
@@ -299,11 +300,12 @@ void vring_dma_init_queue(struct vring_virtqueue *vq)
 						    VRING_MAP_ONLY;
 	/*
 	 * The device of vring_make_phys_device(), unless swiotlb=force or
-	 * DMA_API_DEBUG want to hear of each buffer, or the architecture has
-	 * mapping operations.
+	 * DMA_API_DEBUG want to hear of each buffer, the architecture has mapping
+	 * operations, or addresses carry a bit that says "encrypted".
 	 */
 	vq->phys = dev == &vq->vq.vdev->dev && !vq->bounce &&
-		   vq->mapping == VRING_MAP_ONLY;
+		   vq->mapping == VRING_MAP_ONLY &&
+		   !cc_platform_has(CC_ATTR_MEM_ENCRYPT);
 	/*
 	 * The bytes that are copied into a device-writable cell must not stay
 	 * in a cache when the cell is handed over.  Otherwise the driver would
@@ -547,8 +549,6 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 	u64 in_len = 0;
 	int err;
 
-	if (!IS_ENABLED(CONFIG_HAS_DMA))
-		return -EAGAIN;
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
 	if (vq->phys) {
@@ -557,6 +557,8 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 		return vring_phys_lists(vq, VRING_PHYS_SEGS, vq->scratch, req,
 					sgs, out_sgs, in_sgs);
 	}
+	if (!IS_ENABLED(CONFIG_HAS_DMA))
+		return -EAGAIN;
 
 	for (n = 0; n < out_sgs + in_sgs; n++) {
 		const bool in = n >= out_sgs;

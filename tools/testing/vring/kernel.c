@@ -41,6 +41,7 @@ static struct {
 } k;
 
 bool shim_xen_domain;
+bool shim_mem_encrypt;
 bool shim_big_endian_guest;
 bool shim_signal;
 const void *shim_foreign;
@@ -52,6 +53,7 @@ void kernel_reset(void)
 	memset(&k, 0, sizeof(k));
 	kmsan_reset();
 	shim_xen_domain = false;
+	shim_mem_encrypt = false;
 	shim_big_endian_guest = false;
 	shim_signal = false;
 	shim_foreign = NULL;

@@ -588,6 +588,9 @@ void dev_init(struct device_model *d, u64 features, enum shim_dma mode)
 	/* swiotlb=force holds for every device, an IOMMU only for its own. */
 	if (mode == SHIM_DMA_BOUNCED)
 		d->vdev.dev.shim_mode = SHIM_DMA_BOUNCED;
+	/* If it uses physical addresses, nobody else has a word in them. */
+	d->vdev.dev.shim_untracked = mode != SHIM_DMA_BOUNCED && !dma_accounted &&
+				     !shim_arch_ops;
 	d->vdev.features = features;
 	d->vdev.config = &d->config;
 	d->config.disable_vq_and_reset = disable_vq_and_reset;

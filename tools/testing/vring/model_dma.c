@@ -735,6 +735,7 @@ void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool wri
 {
 	const char *reason = "no mapping there";
 	struct mapping *m = NULL;
+	bool mapped = false;
 	size_t i;
 
 	for (i = upper_bound(addr); i--; ) {
@@ -748,6 +749,7 @@ void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool wri
 		}
 		if (c->dir == (write ? DMA_TO_DEVICE : DMA_FROM_DEVICE)) {
 			reason = write ? "mapped DMA_TO_DEVICE" : "mapped DMA_FROM_DEVICE";
+			mapped = true;
 			continue;
 		}
 		m = c;
@@ -758,7 +760,9 @@ void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool wri
 		bool foreign = shim_foreign && p >= (const char *)shim_foreign &&
 			       p + len <= (const char *)shim_foreign + shim_foreign_size;
 
-		if (p && (dma_untracked_physical || dev->shim_untracked || foreign)) {
+		/* What is mapped for one direction is the ring's own, a cell. */
+		if (p && (dma_untracked_physical || foreign ||
+			  (dev->shim_untracked && !mapped))) {
 			*got = len;
 			return p;
 		}

@@ -392,6 +392,22 @@ static void xen_uses_the_parent(struct run *t)
 	drv_check_works(&t->drv);
 }
 
+static void encrypted_memory(struct run *t)
+{
+	struct device *vdev = &t->dev.vdev.dev;
+
+	t->access = PHYSICAL;
+	shim_mem_encrypt = true;
+	test_device(t, test_features(t));
+	test_queue(t);
+	drv_submit(&t->drv, 2, 2, 8);
+	check_eq(dma_stats(vdev).maps, 4);
+	drv_submit(&t->drv, 0, 1, 8);
+	check_eq(dma_stats(vdev).maps, 5);
+	check_eq(drv_dev_serve(&t->drv, 2), 2);
+	check_eq(drv_reap(&t->drv), 2);
+}
+
 static void masks_of_the_parent(struct run *t)
 {
 	t->access = PHYSICAL;
@@ -664,6 +680,8 @@ const struct test create_tests[] = {
 	{ "a DMA device that the transport passes counts with ACCESS_PLATFORM only",
 	  passed_device, AXIS_ACCESS },
 	{ "a Xen guest always uses the parent", xen_uses_the_parent, AXIS_ACCESS },
+	{ "where memory is encrypted the DMA API is asked for physical addresses",
+	  encrypted_memory, AXIS_INDIRECT },
 	{ "what a parent can reach is no limit for a device that takes physical addresses",
 	  masks_of_the_parent, 0 },
 	{ "a transport may limit where the ring of such a device is",

@@ -108,8 +108,6 @@ void test_device(struct run *t, u64 features)
 			t->access == TRANSLATED_CHECKED ? "-1" : "4096");
 	shim_param_cell_max(8192);
 	dev_init(&t->dev, features, mode[t->access]);
-	/* Nobody is asked for its addresses; the accounted one is the same asked. */
-	t->dev.vdev.dev.shim_untracked = test_unasked(t);
 	t->dev.parent.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;
 	t->dev.other.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;
 }

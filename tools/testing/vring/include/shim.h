@@ -776,6 +776,10 @@ struct virtio_device_id { __u32 device, vendor; };
 extern bool shim_xen_domain;
 #define xen_domain()		shim_xen_domain
 
+enum cc_attr { CC_ATTR_MEM_ENCRYPT };
+extern bool shim_mem_encrypt;
+#define cc_platform_has(attr)	shim_mem_encrypt
+
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
 
 /* A base that does not map leaves it to the ring to call them. */
