@@ -27,13 +27,6 @@ $(filter-out help clean,$(VERBS)): arguments
 arguments:
 	@scripts/args.sh "$(MAKECMDGOALS)" $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $v)),$v))
 
-# The arguments are looked at before anything is installed, where python3 is there.
-define tree.py
-@! command -v python3 >/dev/null || scripts/tree.py --args $@
-@scripts/deps.sh $(1)
-@scripts/tree.py $@
-endef
-
 help:		## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*##/  \1\t/p' Makefile | sed 's/$$(BASE)/$(BASE)/' | expand -t 18
 
@@ -46,22 +39,28 @@ test:		## all tests; closes with "N passed, N failed, N skipped"
 	@scripts/test.py
 
 tree:		## lay the base and the series out as a git tree, build/$(BASE)/linux
-	$(call tree.py,tree)
+	@scripts/deps.sh tree
+	@scripts/tree.py $@
 
 series:		## write the patches for git am to build/$(BASE)/series
-	$(call tree.py,tree)
+	@scripts/deps.sh tree
+	@scripts/tree.py $@
 
 refresh:	## take commits made in build/$(BASE)/linux back into this repository
-	$(call tree.py,tree)
+	@scripts/deps.sh tree
+	@scripts/tree.py $@
 
 apply:		## put the series onto the kernel tree at KDIR; CHECK=1 tries, FORCE=1 drops edits
-	$(call tree.py,tree)
+	@scripts/deps.sh tree
+	@scripts/tree.py $@
 
 unapply:	## take the series off KDIR again, byte for byte; CHECK=1 and FORCE=1 too
-	$(call tree.py,tree)
+	@scripts/deps.sh tree
+	@scripts/tree.py $@
 
 deb:		## Debian kernel packages of KDIR (or the base) with the series, CONFIG=file
-	$(call tree.py,deb)
+	@scripts/deps.sh deb
+	@scripts/tree.py $@
 
 kernel:		## build/$(BASE)/bzImage; EXTRA_CONFIG=file merges a fragment
 	@scripts/deps.sh kernel

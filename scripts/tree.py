@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Lay the base and the series out as a git tree, and take work back from it.
 
-usage: scripts/tree.py [--args] COMMAND
+usage: scripts/tree.py COMMAND
   fetch      get the newest base that apt knows into the cache
   tree       build/BASE/linux: the base as one commit, then a commit a patch
   stock      build/BASE/stock: the unmodified base beside it
@@ -14,7 +14,6 @@ usage: scripts/tree.py [--args] COMMAND
   reviewed   note that the base files which the series replaces have been read
   each -- CMD [ARG...]
              run CMD in build/BASE/each on the tree after each patch in turn
---args only looks at the environment that COMMAND will use.
 
 environment: BASE (6.12), KDIR (a kernel tree to use as the base, or to apply
 to), CHECK=1 (apply and unapply change nothing), FORCE=1 (they may drop edits),
@@ -90,8 +89,7 @@ def check_arguments(verb, paths):
 
 
 def main(argv):
-    only_check = argv[1:2] == ["--args"]
-    argv = argv[2 if only_check else 1:]
+    argv = argv[1:]
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(__doc__.strip())
         return 0 if argv else 2
@@ -108,8 +106,7 @@ def main(argv):
     try:
         paths = Paths(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         check_arguments(argv[0], paths)
-        if not only_check:
-            command(paths, *argv[1:])
+        command(paths, *argv[1:])
     except Fail as err:
         print("tree.py: %s" % err, file=sys.stderr)
         return 1
