@@ -119,7 +119,7 @@ static void rewrite(struct run *t, unsigned int step)
 		n += attack_what & TABLES ? find_entries(t, i, d + n) :
 					    find_descs(t, i, d + n);
 	if (!n)
-		fail("nothing to rewrite");
+		fail("no descriptor is in flight");
 	for (i = 0; i < n; i++) {
 		p = attack_memory(t, d[i], 16);
 		if (!p)

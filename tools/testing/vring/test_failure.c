@@ -117,6 +117,7 @@ static unsigned int sweep_add(struct run *t, const struct drv_shape *shape, unsi
 static void sweep_small(struct run *t)
 {
 	struct drv_shape small = { .len = { 10, 10, 10, 10, 10, 10, 10, 10 } };
+	const bool unasked = test_unasked(t);
 	unsigned int before, failures;
 
 	drv_recycler = &t->drv;
@@ -126,7 +127,7 @@ static void sweep_small(struct run *t)
 		for (small.nout = 0; small.nout < 5; small.nout += 2) {
 			for (small.nin = !small.nout; small.nin < 5; small.nin += 2) {
 				failures = sweep_add(t, &small, before, small.nin == 2);
-				check_eq(failures > 0, !test_copied(t) && !test_unasked(t));
+				check_eq(failures > 0, !unasked && !test_copied(t));
 			}
 		}
 	}
