@@ -370,14 +370,6 @@ static void find_disks(const char *prefix)
 		disk_count = MAX_LOADS / LOADS_PER_DISK;
 }
 
-#define CHECK(step)							\
-	do {								\
-		vt_error[0] = '\0';					\
-		ASSERT_EQ(0, step) {					\
-			TH_LOG("%s", vt_error);				\
-		}							\
-	} while (0)
-
 FIXTURE(bind)
 {
 	int cycles;

@@ -167,7 +167,7 @@ FIXTURE_TEARDOWN(fault)
 	munmap(self->arena, 2 * SEGMENTS * VT_PAGE);
 }
 
-#define CHECK(name, step)						\
+#define CHECK_NAMED(name, step)						\
 	do {								\
 		vt_error[0] = '\0';					\
 		ASSERT_EQ(0, step) {					\
@@ -291,11 +291,11 @@ TEST_F_TIMEOUT(fault, requests_survive_the_failure_of_each_allocation,
 	int allocations = 0;
 
 	for (int i = 0; i < self->count; i++) {
-		CHECK(self->disks[i].serial,
-		      sweep_io(&self->disks[i], self->arena, 1, &allocations));
-		CHECK(self->disks[i].serial,
-		      sweep_io(&self->disks[i], self->arena, SEGMENTS,
-			       &allocations));
+		CHECK_NAMED(self->disks[i].serial,
+			    sweep_io(&self->disks[i], self->arena, 1, &allocations));
+		CHECK_NAMED(self->disks[i].serial,
+			    sweep_io(&self->disks[i], self->arena, SEGMENTS,
+				     &allocations));
 	}
 	/* Else nothing was tested; pages are taken only where DMA is translated. */
 	if (!variant->pages)
@@ -408,11 +408,11 @@ TEST_F_TIMEOUT(fault, probes_that_fail_leave_a_device_that_works, VT_TIMEOUT)
 			continue;
 		swept++;
 		/* Of pages a probe takes so few that each can fail. */
-		CHECK(disk.serial, sweep_probe(&disk, variant->pages,
-					       variant->pages ? MAX_NTH :
-					       vt_scale(20)));
-		CHECK(disk.serial, sweep_io(&disk, self->arena, 1,
-					    &(int){ 0 }));
+		CHECK_NAMED(disk.serial, sweep_probe(&disk, variant->pages,
+						     variant->pages ? MAX_NTH :
+						     vt_scale(20)));
+		CHECK_NAMED(disk.serial, sweep_io(&disk, self->arena, 1,
+						  &(int){ 0 }));
 	}
 }
 
@@ -464,13 +464,13 @@ static int weather(const struct vt_disk *disk, __u8 *arena)
 TEST_F_TIMEOUT(fault, data_is_right_whenever_a_request_says_it_succeeded,
 	       VT_TIMEOUT)
 {
-	CHECK(variant->knobs,
-	      set_weather(variant->knobs, variant->interval, "20"));
+	CHECK_NAMED(variant->knobs,
+		    set_weather(variant->knobs, variant->interval, "20"));
 	for (int i = 0; i < self->count; i++)
-		CHECK(self->disks[i].serial,
-		      weather(&self->disks[i], self->arena));
-	CHECK(variant->knobs,
-	      set_weather(variant->knobs, variant->interval, "0"));
+		CHECK_NAMED(self->disks[i].serial,
+			    weather(&self->disks[i], self->arena));
+	CHECK_NAMED(variant->knobs,
+		    set_weather(variant->knobs, variant->interval, "0"));
 }
 
 TEST_HARNESS_MAIN

@@ -111,14 +111,6 @@ FIXTURE_VARIANT_ADD(vfio, nvme)
 	.engine = &vt_nvme,
 };
 
-#define CHECK(step)							\
-	do {								\
-		vt_error[0] = '\0';					\
-		ASSERT_EQ(0, step) {					\
-			TH_LOG("%s", vt_error);				\
-		}							\
-	} while (0)
-
 static int begin(struct given *given, __u64 seed)
 {
 	if (vt_vfio_type(&given->dev, given->type, sizeof(given->type)) ||

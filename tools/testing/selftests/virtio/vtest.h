@@ -35,6 +35,15 @@
 /* Reason of the last failure of any function below that says it leaves one. */
 extern char vt_error[512];
 
+/* A step of a test that returns 0, or leaves vt_error; for kselftest_harness.h. */
+#define CHECK(step)							\
+	do {								\
+		vt_error[0] = '\0';					\
+		ASSERT_EQ(0, step) {					\
+			TH_LOG("%s", vt_error);				\
+		}							\
+	} while (0)
+
 int vt_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*

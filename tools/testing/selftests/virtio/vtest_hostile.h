@@ -8,15 +8,6 @@
 
 #include "vtest_vring.h"
 
-/* A step of a test that returns 0, or leaves vt_error. */
-#define CHECK(step)							\
-	do {								\
-		vt_error[0] = '\0';					\
-		ASSERT_EQ(0, step) {					\
-			TH_LOG("%s", vt_error);				\
-		}							\
-	} while (0)
-
 /* From now on the device looks at nothing; and back, beginning with a look. */
 void vd_hold(struct vd_dev *dev);
 void vd_go_on(struct vd_dev *dev, void (*serve)(struct vd_dev *dev));
