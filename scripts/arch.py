@@ -23,7 +23,7 @@ CONFIGS = tuple(c.name for c in compile.CONFIGS)
 
 
 def words():
-    parser = rows.Words(__doc__, "--no-stock")
+    parser = rows.RowWords(__doc__, "--no-stock")
     parser.add_argument("asked", nargs="*", default=["compile", "guests"],
                         metavar="compile|guests|arm64|s390x|CONFIGURATION",
                         choices=[["compile", "guests"], "compile", "guests", *ARCHS, *CONFIGS])

@@ -118,7 +118,9 @@ def table(attacks):
 
 def main():
     """The table of one report."""
-    attacks = read(words.parse(__doc__, least=1, most=1)[1][0])
+    parser = words.Words(__doc__)
+    parser.add_argument("report")
+    attacks = read(parser.parse_args().report)
     report.write_json(os.path.join(UNIT, "attacks.json"), [a.as_dict() for a in attacks])
     with contextlib.redirect_stdout(io.StringIO()):
         plain = table(attacks)

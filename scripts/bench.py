@@ -152,7 +152,7 @@ def nested(found, names):
 
 
 def words():
-    parser = rows.Words(__doc__)
+    parser = rows.RowWords(__doc__)
     parser.add_argument("--only", action="append", choices=PARTS)
     parser.add_argument("--iommu", action="append", choices=plan.IOMMUS)
     parser.add_argument("--name", default="bench", type=rows.name)

@@ -76,8 +76,11 @@ def show(files):
 
 
 def main():
-    options, args = words.parse(__doc__, ("--limits",), 3, 3)
-    program, folder, name = args
+    parser = words.Words(__doc__, "--limits")
+    for key in ("program", "folder", "name"):
+        parser.add_argument(key)
+    wish = parser.parse_args()
+    program, folder, name = wish.program, wish.folder, wish.name
     raw = glob.glob(os.path.join(folder, "*.profraw"))
     if not raw:
         raise report.Failure("no profile in %s: %s has not run to its end" % (folder, program))
@@ -90,7 +93,7 @@ def main():
          "-instr-profile=" + profile, program, RING)
     report.write_json(os.path.join(UNIT, name + ".json"), {"files": files, "limits": LIMITS})
     show(files)
-    if not options:
+    if not wish.limits:
         return 0
 
     missing = sorted({f for f in os.listdir(RING) if f.endswith(".c")} - set(files))

@@ -34,7 +34,7 @@ def positive(word):
 
 
 def words():
-    parser = rows.Words(__doc__, "--list").patterns()
+    parser = rows.RowWords(__doc__, "--list").patterns()
     parser.add_argument("--kernel", choices=["ours", "stock", "debug"], default="ours")
     parser.add_argument("--soak", type=positive)
     return parser

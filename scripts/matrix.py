@@ -107,7 +107,7 @@ def show(plan):
 
 
 def main():
-    words = rows.Words(__doc__, "--no-stock", "--slice", "--promise", "--list").patterns()
+    words = rows.RowWords(__doc__, "--no-stock", "--slice", "--promise", "--list").patterns()
     words.add_argument("--name", default="matrix", type=rows.name)
     wish, close = words.read(), rows.Close()
     rows.need("jinja2", "python3-jinja2")

@@ -90,7 +90,7 @@ def did(row):
 
 
 def main():
-    wish, close = rows.Words(__doc__, "--no-speed").patterns().read(), rows.Close()
+    wish, close = rows.RowWords(__doc__, "--no-speed").patterns().read(), rows.Close()
     rows.chosen(wish.rows, matrix_plan.promise(matrix_plan.load()), matrix_plan.Boot.words,
                 "matrix.py --promise --list names them")
     rows.need("jinja2", "python3-jinja2")

@@ -13,7 +13,7 @@ import time
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
+from lib import report, words                                    # noqa: E402
 from lib.guest import expect, vm                                 # noqa: E402
 from lib.guest.expect import Expect                              # noqa: E402
 from lib.guest.vm import Device, Machine                         # noqa: E402
@@ -75,14 +75,14 @@ def devices():
 
 def main():
     started = time.monotonic()
-    options, _ = report.parse_words(__doc__, ("--no-build",))
+    wish = words.Words(__doc__, "--no-build").parse_args()
     vm.check_host()
     skipped = {device.id: device.missing() for device in devices() if device.missing()}
     present = [device for device in devices() if device.id not in skipped]
     reason = Machine("intel", present).missing()
     if reason:
         raise report.Failure(reason)
-    if not options:
+    if not wish.no_build:
         expect.build(["kernel.sh", "ours"], ["kernel.sh", "stock"], ["initramfs.sh"])
 
     with report.Progress() as progress:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 sys.dont_write_bytecode = True
 
-from lib import report                                           # noqa: E402
+from lib import report, words                                    # noqa: E402
 from lib.guest import expect, log, machine as guest_machine, vm  # noqa: E402
 from lib.guest.vm import Device, Machine                         # noqa: E402
 
@@ -353,17 +353,17 @@ def show(boots_of, tests_of, seconds_of):
 
 def main():
     started = time.monotonic()
-    options, words = report.parse_words(__doc__, ("--no-build", "--list"),
-                                        [b.name for b in boots(False, True)])
-    plan = boots(bool(os.environ.get("QUICK")) and not words, bool(words) or "--list" in options)
-    if "--list" in options:
+    parser = words.Words(__doc__, "--no-build", "--list")
+    wish = parser.names("boots", [b.name for b in boots(False, True)]).parse_intermixed_args()
+    plan = boots(bool(os.environ.get("QUICK")) and not wish.boots, bool(wish.boots) or wish.list)
+    if wish.list:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         for boot in plan:
             print("%-24s %-8s %-14s %s" % (boot.name, boot.kernel, boot.iommu, boot.append))
         return 0
-    plan = [b for b in plan if not words or b.name in words]
+    plan = [b for b in plan if not wish.boots or b.name in wish.boots]
     vm.check_host()
-    if "--no-build" not in options:
+    if not wish.no_build:
         build(plan)
 
     guests, tests = {}, {}

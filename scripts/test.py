@@ -209,7 +209,7 @@ def run_all(steps, do, cores=2):
 
 
 def main():
-    names = words.choose(words.parse(__doc__)[1], [s.name for s in STEPS], "step")
+    names = words.Words(__doc__).names("steps", [s.name for s in STEPS]).parse_args().steps
     started = time.monotonic()
     os.makedirs(report.LOGS, exist_ok=True)
     with report.Progress() as progress:

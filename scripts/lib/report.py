@@ -125,24 +125,6 @@ class Progress:
                     (self._live if self.tty else say)("... " + ", ".join(parts))
 
 
-def parse_words(usage, options=(), names=None):
-    """(options, other words) of the command line.  --help prints the usage; what is
-    neither an option nor one of names, if those are known, is refused with it."""
-    words = sys.argv[1:]
-    if "--help" in words or "-h" in words:
-        print(usage.strip())
-        sys.exit(0)
-    given = [w for w in words if w.startswith("-")]
-    rest = [w for w in words if not w.startswith("-")]
-    unknown = [w for w in given if w not in options] + [
-        w for w in rest if w not in (names or ())]
-    if unknown:
-        print("%s: unknown: %s\n%s" % (os.path.basename(sys.argv[0]), " ".join(unknown),
-                                       usage.strip().split("\n\n")[0]), file=sys.stderr)
-        sys.exit(2)
-    return given, rest
-
-
 def main_guard(main):
     """Run main(); an error is one line on stderr, an interrupt is quiet."""
     def interrupt(*_):

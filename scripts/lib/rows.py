@@ -3,7 +3,6 @@
 their words, choose rows, build, boot guests side by side, and close with tables, JSON and a
 line of totals."""
 
-import argparse
 import fnmatch
 import importlib
 import os
@@ -12,36 +11,26 @@ from collections import Counter
 
 from lib import report
 from lib.guest import expect, machine, vm
+from lib.words import Words
 
 
-class Words(argparse.ArgumentParser):
-    """The words of a verb.  The comment at the head of its file is what --help prints.  A
-    word that it does not know ends it with the usage and status 2."""
+class RowWords(Words):
+    """The words of a verb of rows."""
 
     def __init__(self, doc, *flags):
-        super().__init__(allow_abbrev=False)
-        self.doc = doc.strip() + "\n"
-        self.add_argument("--no-build", action="store_true")
-        for flag in flags:
-            self.add_argument(flag, action="store_true")
+        super().__init__(doc, "--no-build", *flags)
 
     def patterns(self):
         """Let it have PATTERNs of rows; without any, those of ROWS= hold."""
         self.add_argument("rows", nargs="*")
         return self
 
-    def read(self, words=None):
-        """What the command line, or words, ask for."""
-        wish = self.parse_intermixed_args(words)
+    def read(self, argv=None):
+        """What the command line, or argv, asks for."""
+        wish = self.parse_intermixed_args(argv)
         if getattr(wish, "rows", None) == []:
             wish.rows = (os.environ.get("ROWS") or "").split()
         return wish
-
-    def format_help(self):
-        return self.doc
-
-    def format_usage(self):
-        return self.doc.partition("\n\n")[0] + "\n"
 
 
 def name(word):

@@ -169,42 +169,36 @@ class Makefile(unittest.TestCase):
 class Words(unittest.TestCase):
     """Of a Python verb's command line."""
 
-    def parse(self, *argv, **options):
-        return words.parse("usage: verb.py [--list]", argv=["/a/verb.py", *argv], **options)
+    def parse(self, *argv):
+        return words.Words("usage: verb.py [--list] [STEP...]\n\nIt does.", "--list").names(
+            "steps", ("a", "b")).parse_args(argv)
 
-    def refused(self, text, *argv, **options):
-        said = io.StringIO()
-        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as end:
-            self.parse(*argv, **options)
-        self.assertEqual((said.getvalue(), end.exception.code),
-                         ("verb.py: %s; verb.py --help says more\n" % text, 2))
+    def ended(self, *argv):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), \
+                self.assertRaises(SystemExit) as end:
+            self.parse(*argv)
+        return out.getvalue(), err.getvalue(), end.exception.code
 
     def test_options_and_words(self):
-        self.assertEqual(self.parse("a", "--list", "--soak=5", "b",
-                                    options=("--list", "--soak=")),
-                         ({"--list": True, "--soak": "5"}, ["a", "b"]))
+        wish = self.parse("--list", "a", "b")
+        self.assertEqual((wish.list, wish.steps), (True, ["a", "b"]))
+        wish = self.parse()
+        self.assertEqual((wish.list, wish.steps), (False, []))
 
-    def test_unknown_option_is_refused(self):
-        self.refused("no option --lits, only: --list", "--lits", options=("--list",))
-        self.refused("no option --list=x, only: --list", "--list=x", options=("--list",))
-        self.refused("no option -x, only: --help", "-x")
-
-    def test_number_of_words(self):
-        self.refused("what is c for", "a", "b", "c", most=2)
-        self.refused("too few words", "a", least=2)
-        self.refused("--soak= needs a value", "--soak=", options=("--soak=",))
+    def test_unknown_words_are_refused_with_the_usage(self):
+        for word, text in (("--lits", "unrecognized arguments: --lits"),
+                           ("--lis", "unrecognized arguments: --lis"),
+                           ("--list=x", "ignored explicit argument 'x'"),
+                           ("c", "no c; there are: a b")):
+            out, err, status = self.ended(word)
+            self.assertEqual((out, status), ("", 2))
+            self.assertTrue(err.startswith("usage: verb.py [--list] [STEP...]\n"), err)
+            self.assertIn(text, err)
 
     def test_help_comes_before_all_else(self):
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), self.assertRaises(SystemExit) as end:
-            self.parse("--nonsense", "--help")
-        self.assertEqual((said.getvalue(), end.exception.code), ("usage: verb.py [--list]\n", 0))
-
-    def test_names_that_there_are(self):
-        self.assertEqual(words.choose(["a"], ("a", "b"), "step"), ["a"])
-        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit):
-            words.choose(["c"], ("a", "b"), "step")
-        self.assertIn("no step c; there are: a b\n", said.getvalue())
+        self.assertEqual(self.ended("--help", "--nonsense"),
+                         ("usage: verb.py [--list] [STEP...]\n\nIt does.\n", "", 0))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lib import report                                           # noqa: E402
+from tests.made_up import MadeUp                                 # noqa: E402
 
 ABI = "Documentation/ABI/testing/"
 COPIED = (ABI + "debugfs-virtio-virtqueues", ABI + "sysfs-bus-virtio-dma-access",
@@ -27,34 +27,18 @@ sed -i 's/kernel-abi:: .*Documentation/Documentation/' "$BUILDDIR/abi.html"
 TABLE = "====  ====\nname  what\n====  ====\none,  1\n%s====  ====\n"
 
 
-class Check(unittest.TestCase):
+class Check(MadeUp):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.top = tmp.name
-        for name in COPIED:
-            os.makedirs(os.path.dirname(self.top + "/" + name), exist_ok=True)
-            shutil.copy(os.path.join(report.ROOT, name), os.path.join(self.top, name))
+        super().setUp()
+        self.copy(*COPIED)
         self.write("series/6.12/cover", "")
         self.write("scripts/tree.py", "#!/bin/sh\n")
         self.write("README", "")
         self.write("build/6.12/linux/scripts/get_abi.pl", "")
         self.write("build/6.12/linux/base", "")
-        self.commit()
+        self.commit("build/6.12/linux")
         self.write("build/6.12/linux/Documentation/ours.rst", "")
-        self.commit()
-
-    def write(self, name, text):
-        path = os.path.join(self.top, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(path, 0o755)
-
-    def commit(self):
-        for command in (["init", "-q"], ["add", "."],
-                        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"]):
-            subprocess.run(["git", *command], cwd=self.top + "/build/6.12/linux", check=True)
+        self.commit("build/6.12/linux")
 
     def edit(self, name, old, new):
         with open(os.path.join(self.top, name), encoding="utf-8") as file:
@@ -140,7 +124,7 @@ class Check(unittest.TestCase):
         ring = "build/6.12/linux/drivers/virtio/"
         shutil.rmtree(self.top + "/build/6.12/linux/.git")
         self.write(ring + "virtio_ring.c", "EXPORT_SYMBOL_GPL(a);\nEXPORT_SYMBOL_GPL(b);\n")
-        self.commit()
+        self.commit("build/6.12/linux")
         self.write(ring + "ring/core.c", "EXPORT_SYMBOL_GPL(a);\nEXPORT_SYMBOL_GPL(c);\n")
         said, status = self.check("exports")
         self.assertIn("# note: new: c EXPORT_SYMBOL_GPL\n# missing: b EXPORT_SYMBOL_GPL\n", said)
@@ -150,7 +134,7 @@ class Check(unittest.TestCase):
 
     def test_warning_of_a_compiler_counts_on_lines_of_the_series_only(self):
         self.write("build/6.12/linux/drivers/a.c", "int a;\n")
-        self.commit()
+        self.commit("build/6.12/linux")
         self.write("build/6.12/linux/scripts/kconfig/merge_config.sh", "#!/bin/sh\n")
         for line, status in (("../drivers/a.c:2:1: warning: base", 0),
                              ("../drivers/a.c:1:5: warning: ours", 1)):

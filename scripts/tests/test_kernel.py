@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lib import report                                           # noqa: E402
+from tests.made_up import MadeUp                                 # noqa: E402
 
 MAKE = """#!/bin/sh
 for word; do
@@ -26,35 +26,22 @@ esac
 MERGE = "#!/bin/sh\nshift 4\nbase=$1\nshift\ncat \"$@\" >>$base\n"
 
 
-class Kernel(unittest.TestCase):
+class Kernel(MadeUp):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.top = tmp.name
+        super().setUp()
         self.linux = self.top + "/build/6.12/linux"
         os.makedirs(self.linux + "/scripts/kconfig")
         os.makedirs(self.top + "/series/6.12")
         shutil.copytree(report.ROOT + "/scripts/lib", self.top + "/scripts/lib",
                         ignore=lambda folder, names: [n for n in names if ".sh" not in n])
-        for name in ("kernel.sh", "args.sh"):
-            shutil.copy(report.ROOT + "/scripts/" + name, self.top + "/scripts")
+        self.copy("scripts/kernel.sh", "scripts/args.sh")
         for name in ("guest", "ours", "debug"):
             self.write("scripts/config/%s.config" % name, "CONFIG_A=y\n# CONFIG_B is not set\n")
         self.write("scripts/tree.py", "#!/bin/sh\n")
         self.write("build/6.12/linux/Kbuild", "")
         self.write("build/6.12/linux/scripts/kconfig/merge_config.sh", MERGE)
         self.write("bin/make", MAKE)
-        for command in (["init", "-q"], ["add", "Kbuild"],
-                        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"]):
-            subprocess.run(["git", *command], cwd=self.linux, check=True)
-
-    def write(self, name, text):
-        path = os.path.join(self.top, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(path, 0o755)
-        return path
+        self.commit("build/6.12/linux", "Kbuild")
 
     def kernel(self, *words, **env):
         done = subprocess.run(

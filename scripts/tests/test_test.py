@@ -94,7 +94,9 @@ class Steps(unittest.TestCase):
             done = subprocess.run([sys.executable, "-B", test.__file__, word], check=False,
                                   capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stdout), (2, ""))
-            self.assertEqual(done.stderr.count("\n"), 1)
+            self.assertTrue(done.stderr.startswith("usage: test.py [STEP...]\n"), done.stderr)
+            self.assertIn(word, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 2)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,14 @@
 """Tests of what unit.sh says, with a make that only leaves results."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lib import report                                           # noqa: E402
+from tests.made_up import MadeUp                                 # noqa: E402
 
 MAKE = """#!/bin/sh
 for word; do case $word in O=*) out=${word#O=} ;; esac; done
@@ -36,25 +34,15 @@ not ok 2 split: virtqueues
 """
 
 
-class Unit(unittest.TestCase):
+class Unit(MadeUp):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.top = tmp.name
+        super().setUp()
         for folder in ("bin", "scripts", "series/6.12", "build/6.12/stock/drivers/virtio"):
             os.makedirs(os.path.join(self.top, folder))
-        for name in ("unit.sh", "args.sh"):
-            shutil.copy(report.ROOT + "/scripts/" + name, self.top + "/scripts")
+        self.copy("scripts/unit.sh", "scripts/args.sh")
         self.write("bin/make", MAKE)
         self.write("drivers/virtio/ring/core.c", "same\n")
         self.write("build/6.12/linux/drivers/virtio/ring/core.c", "same\n")
-
-    def write(self, name, text):
-        path = os.path.join(self.top, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(path, 0o755)
 
     def unit(self, ktap, *words, **env):
         self.write("ktap", ktap)

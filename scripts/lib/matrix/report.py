@@ -4,7 +4,7 @@
 import os
 from xml.etree import ElementTree
 
-from lib import report, rows
+from lib import rows
 from lib.guest import machine as guest_machine
 
 IOMMUS = {"none": "no vIOMMU", "intel": "intel-iommu", "amd": "amd-iommu",

@@ -8,12 +8,11 @@ build/BASE/linux is made under another name and renamed when it is complete;
 import contextlib
 import json
 import os
-import re
 import subprocess
 
 from lib.series import base as bases, patches as series, reviewed
 from lib.series.worktree import Worktree
-from lib.util import (Fail, Git, git_env, locked, plural, progress, read_entry,
+from lib.util import (Fail, Git, git_env, plural, progress, read_entry,
                       remove_tree, some, write_atomic)
 
 BRANCH = "virtio-dma"
