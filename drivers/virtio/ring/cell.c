@@ -176,7 +176,7 @@ int vring_cell_alloc(struct vring_virtqueue *vq, struct vring_ring *ring)
 
 	for (kind = 0; kind < VRING_CELL_KINDS; kind++) {
 		/* Without translation there is nothing to avoid but kmalloc(). */
-		if (kind != VRING_CELL_TABLE && vq->mapping == VRING_MAP_ONLY)
+		if (kind != VRING_CELL_TABLE && vq->mapping != VRING_MAP_CELLS)
 			continue;
 		if (kind == VRING_CELL_TABLE && !vq->indirect)
 			continue;

@@ -162,6 +162,7 @@ static int vring_add_phys(struct vring_virtqueue *vq, struct vring_request *req,
 		kfree(ind);
 		return err;
 	}
+	/* Nothing of such a device has to be synchronized, a cell neither. */
 	if (!ind)
 		return 0;
 	vring_dma_map_table(vq, ind);
@@ -249,7 +250,7 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			return vring_no_space(vq, out_sgs);
 	}
 
-	if (tables && vq->phys && !vq->premapped) {
+	if (tables && vq->mapping == VRING_MAP_PHYS && !vq->premapped) {
 		err = vring_add_phys(vq, &req, sgs, out_sgs, in_sgs, gfp, &ind);
 		if (likely(err != -EAGAIN))
 			goto mapped;
@@ -260,10 +261,10 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 	    (unlikely(total_sg > vq->scratch_num) &&
 	     !vring_dma_grow_scratch(vq, total_sg, gfp)))
 		err = -EAGAIN;
-	else if (vq->mapping == VRING_MAP_ONLY)
-		err = vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
-	else
+	else if (vq->mapping == VRING_MAP_CELLS)
 		err = vring_cell_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
+	else
+		err = vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
 
 	if (likely(!err)) {
 		if (tables && req.num > 1)

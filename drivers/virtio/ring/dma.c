@@ -282,6 +282,18 @@ static bool vring_dma_need_sync(struct device *dev)
 	return IS_ENABLED(CONFIG_HAS_DMA) && dma_dev_need_sync(dev);
 }
 
+/*
+ * Of a device that needs no unmapping: would the DMA API answer each buffer's
+ * physical address and do nothing else?  So it is for that which
+ * vring_make_phys_device() made, unless swiotlb takes every buffer, or memory
+ * encryption adds a bit to each address.
+ */
+static bool vring_dma_just_physical(const struct vring_virtqueue *vq)
+{
+	return vq->dma_dev == &vq->vq.vdev->dev && !vq->bounce &&
+	       !cc_platform_has(CC_ATTR_MEM_ENCRYPT);
+}
+
 /**
  * vring_dma_init_queue - decide how a queue's requests are mapped
  * @vq: the virtqueue, its DMA device chosen
@@ -295,17 +307,12 @@ void vring_dma_init_queue(struct vring_virtqueue *vq)
 	vq->bounce = vring_dma_forced_bounce(dev);
 	if (IS_ENABLED(CONFIG_HAS_DMA) && vring_dma_translated(dev))
 		vq->mapping = VRING_MAP_CELLS;
+	else if (dma_need_unmap(dev))
+		vq->mapping = VRING_MAP_SEGS;
+	else if (vring_dma_just_physical(vq))
+		vq->mapping = VRING_MAP_PHYS;
 	else
-		vq->mapping = dma_need_unmap(dev) ? VRING_MAP_SEGS :
-						    VRING_MAP_ONLY;
-	/*
-	 * The device of vring_make_phys_device(), unless swiotlb=force or
-	 * DMA_API_DEBUG want to hear of each buffer, the architecture has mapping
-	 * operations, or addresses carry a bit that says "encrypted".
-	 */
-	vq->phys = dev == &vq->vq.vdev->dev && !vq->bounce &&
-		   vq->mapping == VRING_MAP_ONLY &&
-		   !cc_platform_has(CC_ATTR_MEM_ENCRYPT);
+		vq->mapping = VRING_MAP_ONLY;
 	/*
 	 * The bytes that are copied into a device-writable cell must not stay
 	 * in a cache when the cell is handed over.  Otherwise the driver would
@@ -425,7 +432,7 @@ int vring_dma_take_mapped(struct vring_virtqueue *vq, struct vring_request *req,
 	return err;
 }
 
-/* The DMA address of an entry on a queue with &vring_virtqueue.phys. */
+/* The DMA address of an entry on a queue with VRING_MAP_PHYS. */
 static __always_inline dma_addr_t vring_phys_addr(struct scatterlist *sg,
 						  bool in)
 {
@@ -493,7 +500,7 @@ static __always_inline int vring_phys_lists(const struct vring_virtqueue *vq,
 
 /**
  * vring_dma_write_table - map a request and write its table in one pass
- * @vq: the virtqueue, with @phys set and not premapped
+ * @vq: the virtqueue, VRING_MAP_PHYS and not premapped
  * @req: @num set; @in_len is filled in
  * @sgs: the driver's scatterlists, device-readable ones first
  * @out_sgs: number of device-readable scatterlists
@@ -551,7 +558,7 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 
 	if (vq->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
-	if (vq->phys) {
+	if (vq->mapping == VRING_MAP_PHYS) {
 		req->segs = vq->scratch;
 		req->linear = true;
 		return vring_phys_lists(vq, VRING_PHYS_SEGS, vq->scratch, req,
@@ -608,7 +615,7 @@ err_unmap:
  *
  * If @vq->mapping was VRING_MAP_ONLY it is VRING_MAP_SEGS afterwards if the
  * segment, and whatever is mapped from then on, has to be unmapped.  Unless it is
- * VRING_MAP_ONLY, vring_dma_keep_single() must follow.
+ * VRING_MAP_ONLY or VRING_MAP_PHYS, vring_dma_keep_single() must follow.
  *
  * Context: as vring_dma_map().
  * Return: its DMA address, DMA_MAPPING_ERROR if it could not be mapped.
@@ -618,7 +625,7 @@ dma_addr_t vring_dma_map_single(struct vring_virtqueue *vq,
 {
 	dma_addr_t addr;
 
-	if (vq->phys)
+	if (vq->mapping == VRING_MAP_PHYS)
 		return vring_phys_addr(sg, in);
 
 	addr = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset, sg->length,
@@ -687,7 +694,7 @@ void vring_dma_unmap(struct vring_virtqueue *vq, const struct vring_seg *segs,
  */
 int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind)
 {
-	if (vq->phys) {
+	if (vq->mapping == VRING_MAP_PHYS) {
 		ind->addr = virt_to_phys(ind->table);
 		return 0;
 	}
@@ -712,7 +719,7 @@ int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind)
 void vring_dma_unmap_table(struct vring_virtqueue *vq,
 			   const struct vring_indirect *ind)
 {
-	if (!vq->phys)
+	if (vq->mapping != VRING_MAP_PHYS)
 		vring_unmap_page(vq->dma_dev, ind->addr, ind->len,
 				 DMA_TO_DEVICE, 0);
 }

@@ -289,9 +289,8 @@ struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 		goto err_free;
 
 	/* Its buffers may be nothing that can be mapped, see dma.c. */
-	if (vq->mapping == VRING_MAP_ONLY)
+	if (vq->mapping != VRING_MAP_CELLS)
 		vq->mapping = VRING_MAP_SEGS;
-	vq->phys = false;
 	vq->ring.num = num;
 	vq->ring.mem = pages;
 	vq->ring.size = vring_split_size(vq, num);

@@ -291,11 +291,14 @@ struct vring_stats {
  * enum vring_mapping - how the requests of a queue are mapped
  * @VRING_MAP_SEGS: segment by segment, and unmapped so
  * @VRING_MAP_ONLY: segment by segment, and there is nothing to unmap
+ * @VRING_MAP_PHYS: not at all: the DMA API would answer each buffer's physical
+ *	address and do nothing else, so it is not asked
  * @VRING_MAP_CELLS: through cells, the rest a direction at a time
  */
 enum vring_mapping {
 	VRING_MAP_SEGS,
 	VRING_MAP_ONLY,
+	VRING_MAP_PHYS,
 	VRING_MAP_CELLS,
 };
 
@@ -319,8 +322,6 @@ enum vring_mapping {
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
  * @cell_sync: what the driver writes to a cell has to be synchronized
  * @mapping: how requests are mapped
- * @phys: the DMA API would answer each buffer's physical address and do nothing
- *	else: it is not asked
  * @bounce_max: length in bytes of the longest list that is copied into a data
  *	cell
  * @small_max: the same of a cell for headers or status, 0 if none is to be
@@ -362,7 +363,6 @@ struct vring_virtqueue {
 	bool bounce;
 	bool cell_sync;
 	u8 mapping;
-	bool phys;
 	u16 bounce_max;
 	u16 small_max;
 	u16 data_cell;
