@@ -10,8 +10,8 @@ boots (--list) restrict the run to them.  "debug" and "debug-strict", all of the
 tests with every checker, "debug-p9-kill", "kcsan", all of them with an eye on races,
 and "kcsan-swiotlb" take up to an hour each without KVM and run only if named; so do
 "kmsan", those that send data with an eye on bytes that nobody wrote, and
-"kmsan-misuse", for which a kernel is built with clang; and "debug-misuse".  QUICK=1
-leaves out the slow kernels and all but the most telling policies.
+"kmsan-misuse", for which a kernel is built with clang.  QUICK=1 leaves out the slow
+kernels and all but the most telling policies.
 build/BASE/selftest.json has every result; the last line is "N passed, N failed, N
 skipped".
 """
@@ -139,7 +139,6 @@ def boots(quick, everything):
             ",".join("0000:00:%02x.0:on" % slot for slot in TRANSLATED), timeout=1800,
             tests=("blk_data", "net_data", "devices.sh"), devices=mixed_devices())
         add_misuse("kmsan")
-        add_misuse("debug")
         add("kcsan-swiotlb", "kcsan", "intel", "swiotlb", timeout=900, tests=("ring_race.sh",))
     if not quick:
         for iommu, case, end, timeout in (("intel", "default", "", 600),
@@ -147,6 +146,7 @@ def boots(quick, everything):
                                           ("none", "default", "-none", 1200)):
             add("debug-access" + end, "debug", iommu, case, timeout=timeout,
                 devices=usual_devices())
+        add_misuse("debug")
         # Devices of these types beside them would take their lock classes.
         add("debug-vduse", "debug", "none", "default", timeout=1200, expected=HOSTILE,
             tests=("vduse_blk", "vduse_net"), devices=[Device("rng", "vtrng0", access=True)])
