@@ -55,7 +55,7 @@ def files():
                     found.add(user)
                 elif user.startswith("drivers/virtio/"):
                     found |= set(_users('"%s"' % os.path.basename(user), "drivers/virtio"))
-        elif header.endswith(".h") and not header.startswith("include/"):
+        elif header.endswith(".h") and "include/" not in header:
             found |= {u for u in _users('"%s"' % os.path.basename(header),
                                         os.path.dirname(header))[:1]}
     return sorted(f for f in found if f.endswith(".c"))

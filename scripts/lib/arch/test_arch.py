@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What make matrix-arch and make matrix-qemus decide without a guest or a compiler."""
 
+import glob
 import os
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
@@ -51,6 +53,29 @@ class Devices(unittest.TestCase):
         for board in ("virt", "s390"):
             for word in [*vm.ALWAYS, *Machine("none", [], board=board).parameters()]:
                 self.assertIn("=", word)
+
+
+class Files(unittest.TestCase):
+    def test_a_header_for_others_needs_no_file_that_includes_it_by_its_name(self):
+        for header, found in (("arch/x86/include/asm/iommu.h", []),
+                              ("drivers/virtio/ring/ring.h", ["drivers/virtio/ring/a.c"])):
+            answers = {"rev-list": ["base"], "diff": [header], "grep": ["drivers/virtio/ring/a.c"]}
+            with mock.patch.object(compile, "_git", lambda verb, *_: answers[verb]):
+                self.assertEqual(compile.files(), found)
+
+
+    def test_of_each_file_that_the_series_changes_it_is_known_what_it_needs(self):
+        changed = set()
+        for hunks in glob.glob(report.ROOT + "/series/*/*/hunks.patch"):
+            with open(hunks, encoding="utf-8") as lines:
+                changed |= {line[6:].strip() for line in lines if line.startswith("+++ b/")}
+        for files in glob.glob(report.ROOT + "/series/*/*/files"):
+            with open(files, encoding="utf-8") as lines:
+                changed |= {line.split()[1] for line in lines if line[0] != "D"}
+        changed = [f for f in changed if f.endswith(".c") and not f.startswith("tools/")]
+        self.assertGreater(len(changed), 10)
+        for path in changed:
+            compile.needs(path)
 
 
 class Guests(unittest.TestCase):
