@@ -162,6 +162,8 @@ def boots(quick, everything):
                         options="mq=on,vectors=18,rx_queue_size=1024"),
                  Device("blk", "vtblk0", access=True, options="num-queues=8,queue-size=1024"),
                  Device("console", "vtcon0", access=True, ports=("vt.a",))])
+    add("swap", "ours", "intel", "strict", tests=("swap.sh",), timeout=600,
+        machine={"memory": "256M"}, devices=[Device("blk", "vtswap0", access=True, size=1 << 30)])
     for case in ("default", "strict"):
         add_p9_kill("p9-kill-" + case, "ours", case)
     add("ours", "ours", "intel", "default", timeout=600, tests=())

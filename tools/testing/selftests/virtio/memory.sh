@@ -12,14 +12,6 @@ MAX=/sys/module/virtio_ring/parameters/cell_max
 DEBUGFS=/sys/kernel/debug
 TABLE=virtqueues
 
-# cell_kib VIRTIO: KiB of all cells of a device.
-cell_kib()
-{
-	awk 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "cell_bytes") n = i }
-	     NR > 1 { sum += $n }
-	     END { print int(sum / 1024) }' "$DEBUGFS/$1/$TABLE"
-}
-
 # up: the links of all network cards come up, and their queues are filled.
 up()
 {
@@ -57,7 +49,7 @@ reason=
 translated=0
 for dev in $(vt_devices); do
 	[ -e "$DEBUGFS/$dev/$TABLE" ] || continue
-	kib=$(cell_kib "$dev")
+	kib=$(vt_cell_kib "$DEBUGFS/$dev/$TABLE")
 	case $(vt_read "$VT_BUS/$dev/dma_access") in
 	translated*) [ "$kib" -gt 0 ] && translated=$((translated + 1)) ;;
 	esac

@@ -255,6 +255,14 @@ vt_of_driver()
 	return 0
 }
 
+# vt_cell_kib TABLE: KiB of all cells of the device whose virtqueues that file has.
+vt_cell_kib()
+{
+	awk 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "cell_bytes") n = i }
+	     NR > 1 { sum += $n }
+	     END { print int(sum / 1024) }' "$1"
+}
+
 # vt_wait SECONDS COMMAND...: until COMMAND succeeds; fails if it never does.
 vt_wait()
 {
