@@ -4,7 +4,7 @@
 # Build a kernel for the guest: the base with the series (ours), without it
 # (stock), with the series and every checker (debug), the one for data races (kcsan)
 # or the one for bytes that nobody wrote (kmsan, with the series and without), with
-# virtio as modules (modular), or with the drivers of QEMU's rarer virtio devices
+# virtio as modules (modular), or with the drivers of QEMU's rarer devices
 # (devices, with the series and without); or one for a guest of another architecture.
 # Result: build/BASE/bzImage, or bzImage-NAME, for modular with build/BASE/modules.
 # EXTRA_CONFIG=file merges a fragment into it, JOBS=n says how many compilers run at
