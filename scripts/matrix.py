@@ -51,7 +51,7 @@ def guest_for(boot, name, progress):
     beside.guest = vm.Guest(
         name + "-" + boot.name, vm.kernel_image(boot.flavour()),
         vm.initramfs("modular" if boot.kernel == "modular" else "plain"),
-        boot.machine, boot.append, [*command, "virtio-table"],
+        boot.machine, boot.append, [*command, "virtio-table", *boot.not_virtio()],
         TIMEOUT if boot.rows else BESIDE,
         [*trace.events(boot.machine.iommu), *matrix_beside.events(boot)], progress,
         serve={"counts": beside.counts},

@@ -20,6 +20,8 @@ SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
 STORAGE_DAEMON_SERIAL = "vhost_user_blk"
 # What the guest calls the contents of the only device of its kind.
 PMEM_SERIAL = "pmem0"
+# QEMU's name of a disk on the bus of a controller, by the kind of that.
+BUS_DISKS = {"scsi": "scsi-hd", "megasas": "scsi-hd", "ahci": "ide-hd", "xhci": "usb-storage"}
 # The address of a NIC that gets back what it sends, or net-self's frames of it.
 ECHO_MAC = "52:54:00:00:00:99"
 
@@ -161,9 +163,14 @@ class Backends:
             self._image(device), device.id)
         return ["-drive", drive], ["drive=drive-" + device.id, "serial=" + device.id], []
 
+    _behind_nvme = _behind_blk
+
     def _behind_scsi(self, device):
         before, disk, _ = self._behind_blk(device)
-        return before, [], ["-device", ",".join(["scsi-hd", "bus=%s.0" % device.id, *disk])]
+        return before, [], ["-device", ",".join(
+            [BUS_DISKS[device.kind], "bus=%s.0" % device.id, *disk])]
+
+    _behind_ahci = _behind_megasas = _behind_xhci = _behind_scsi
 
     def _behind_net(self, device):
         netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
@@ -179,6 +186,8 @@ class Backends:
         return (["-netdev", "%s,id=net-%s" % (netdev, device.id)],
                 ["netdev=net-" + device.id, *([] if device.bus in NO_PCI else ["romfile="]),
                  *(["mac=" + mac] if mac else [])], [])
+
+    _behind_e1000 = _behind_e1000e = _behind_net
 
     def _behind_9p(self, device):
         return (["-fsdev", "local,id=fs-%s,path=%s,security_model=none%s" % (

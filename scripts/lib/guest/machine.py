@@ -151,6 +151,12 @@ MODERN_ONLY = ("fs",)
 OTHER_PROCESS = ("vhost-user-blk", "vhost-user-net", "fs")
 # What is plugged where memory may be, and needs room there.
 MEMORY_DEVICES = ("pmem", "mem")
+# Devices that are not virtio: QEMU's name of each, and how many bits of an address
+# Linux gives it.
+NOT_VIRTIO = {
+    "nvme": ("nvme", 64), "ahci": ("ahci", 64), "megasas": ("megasas", 63),
+    "xhci": ("qemu-xhci", 64), "e1000": ("e1000", 32), "e1000e": ("e1000e", 64),
+}
 
 
 def edu(pci):
@@ -165,14 +171,14 @@ def nvme(pci):
 
 @dataclass
 class Device:
-    """A virtio device.  mode: modern, transitional or legacy.  wire: NAME.a or
-    NAME.b, the two NICs that are connected to each other.  tap: a NIC that takes
-    TSO and whose packets are lost; queues: of those that each CPU has.  read_bps: how
-    many bytes a 9p share reads in a second.  bus: pcie.0, port (a root port of its own),
-    bridge (one PCIe-to-PCI bridge for all of them), bypass (one on an expander
-    bus that the IOMMU leaves alone), mmio, virt-mmio (of the arm64 board) or ccw (of
-    s390).  port: the slot of its root port, and
-    number the bus that makes, if they are to be known beforehand."""
+    """A virtio device, or one of NOT_VIRTIO.  mode: modern, transitional or legacy.
+    wire: NAME.a or NAME.b, the two NICs that are connected to each other.  tap: a NIC
+    that takes TSO and whose packets are lost; queues: of those that each CPU has.
+    read_bps: how many bytes a 9p share reads in a second.  bus: pcie.0, port (a root
+    port of its own), bridge (one PCIe-to-PCI bridge for all of them), bypass (one on
+    an expander bus that the IOMMU leaves alone), mmio, virt-mmio (of the arm64 board)
+    or ccw (of s390).  port: the slot of its root port, and number the bus that makes,
+    if they are to be known beforehand."""
     kind: str
     id: str
     access: bool = False
@@ -194,6 +200,8 @@ class Device:
 
     def model(self):
         """QEMU's name of it."""
+        if self.kind in NOT_VIRTIO:
+            return NOT_VIRTIO[self.kind][0]
         return NAMES.get(self.kind, "virtio-" + self.kind) + NO_PCI.get(self.bus, "-pci")
 
     def pci(self):
@@ -210,7 +218,8 @@ class Device:
         return "0000:00:%02x.%d" % (self.slot, self.function)
 
     def label(self):
-        words = [self.kind, self.mode]
+        words = [self.kind]
+        words += [self.mode] if self.kind not in NOT_VIRTIO else []
         words += ["packed"] if self.packed else []
         words += ["ACCESS_PLATFORM"] if self.access else []
         return " ".join(words + BUSES[self.bus])
@@ -240,7 +249,7 @@ class Device:
             words += ["max_revision=0"] if self.mode == "legacy" else []
         else:
             words += ["bus=" + self.bus, "addr=0x%x.%d" % (self.slot, self.function)]
-        if self.bus not in NO_PCI and self.kind not in MODERN_ONLY:
+        if self.bus not in NO_PCI and self.kind not in (*MODERN_ONLY, *NOT_VIRTIO):
             words += MODES[self.mode]
         words += ["iommu_platform=on"] if self.access else []
         words += ["packed=on"] if self.packed else []

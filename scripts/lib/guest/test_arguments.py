@@ -129,6 +129,7 @@ class Table(unittest.TestCase):
                                ("dma_access", "identity")):
                 with open(dev + "/" + name, "w", encoding="ascii") as file:
                     file.write(text + "\n")
+            self.other_device(top)
             script = script.replace("/sys/", top + "/sys/").replace("/tmp/virtio-table", top + "/w")
             # The path has letters that sort -t would cut at.
             script = script.replace("sort -t o -k 3 -n", "sort")
@@ -137,6 +138,18 @@ class Table(unittest.TestCase):
                                   text=True)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout.splitlines()
+
+    @staticmethod
+    def other_device(top):
+        """One that is not virtio, and swiotlb, which has copied something by now."""
+        dev, swiotlb = top + "/sys/bus/pci/devices/0000:00:03.0", top + "/sys/kernel/debug/swiotlb"
+        for folder in (dev + "/iommu_group", swiotlb, top + "/drivers/other"):
+            os.makedirs(folder)
+        os.symlink(top + "/drivers/other", dev + "/driver")
+        for path, text in ((dev + "/iommu_group/type", "identity"),
+                           (swiotlb + "/io_tlb_used_hiwater", "7")):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text + "\n")
 
     def test_data_that_was_not_asked_for_is_not_mentioned(self):
         row = "virtio0    0000:00:02.0  virtio_other    identity          -         " \
@@ -148,6 +161,13 @@ class Table(unittest.TestCase):
         self.assertEqual(self.table("-n", VDMA_OUT="x"), [
             "vdma-row: dev=virtio0 pci=0000:00:02.0 driver=virtio_other features="
             "ACCESS_PLATFORM,VERSION_1 group=- access=identity irq=- rings=- data=-"])
+
+    def test_devices_that_are_not_virtio_have_rows_if_they_are_named(self):
+        row = "vdma-row: dev=- pci=0000:00:03.0 driver=other features=- group=identity access=-" \
+            " irq=- rings=- data="
+        self.assertEqual(self.table("-n", "0000:00:03.0", VDMA_OUT="x")[1:], [row + "-"])
+        self.assertEqual(self.table("0000:00:03.0", VDMA_OUT="x")[1:],
+                         [row + "- none for this driver"])
 
 
 if __name__ == "__main__":

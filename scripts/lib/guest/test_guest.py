@@ -423,6 +423,14 @@ class Rows(unittest.TestCase):
                 self.expect.irq = wanted
                 self.assertEqual(self.compare(irq=irq), ["disk: " + text] if text else [])
 
+    def test_nothing_of_virtio_is_asked_of_other_devices(self):
+        self.device = Device("megasas", "disk", slot=5)
+        self.expect.access = "bounced"
+        row = dict(driver="megaraid_sas", features=["-"], rings=None)
+        self.assertEqual(self.compare(access="bounced", **row), [])
+        self.assertEqual(self.compare(access="-", data="fail: no disk", **row), [
+            "disk: dma_access is -, expected bounced", "disk: data check: fail: no disk"])
+
     def test_a_device_that_is_absent(self):
         self.assertEqual(expect.compare(self.device, self.expect, None),
                          ["disk (0000:00:05.0): not in the guest"])
@@ -467,6 +475,23 @@ class Machines(unittest.TestCase):
         self.assertEqual(
             Device("net", "a", access=True, packed=True, slot=2).properties()[-2:],
             ["iommu_platform=on", "packed=on"])
+
+    def test_devices_that_are_not_virtio_have_no_properties_of_it(self):
+        self.assertEqual(Device("megasas", "a", slot=2).properties(),
+                         ["megasas", "id=a", "bus=pcie.0", "addr=0x2.0"])
+        self.assertEqual(Device("xhci", "a", bus="port").label(), "xhci root port")
+
+    def test_disks_and_networks_behind_devices_that_are_not_virtio(self):
+        for kind, disk in (("nvme", "nvme,id=a,bus=pcie.0,addr=0x2.0,drive=drive-a,serial=a"),
+                           ("ahci", "ide-hd,bus=a.0,drive=drive-a,serial=a"),
+                           ("megasas", "scsi-hd,bus=a.0,drive=drive-a,serial=a"),
+                           ("xhci", "usb-storage,bus=a.0,drive=drive-a,serial=a"),
+                           ("e1000", "e1000,id=a,bus=pcie.0,addr=0x2.0,netdev=net-a,romfile="),
+                           ("e1000e", "e1000e,id=a,bus=pcie.0,addr=0x2.0,netdev=net-a,romfile=")):
+            guest = vm.Guest("x", "k", "i", Machine("none", [Device(kind, "a")]))
+            with self.subTest(kind=kind), guest.files():
+                self.assertEqual(guest._device(guest.machine.devices[0])[-2:],
+                                 ["-device", disk])
 
     def test_a_command_on_the_kernels_command_line(self):
         self.assertEqual(vm.split_command(["sh", "-c", "echo hi"]), 'sh -c "echo hi"')

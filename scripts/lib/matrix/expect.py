@@ -5,6 +5,7 @@ scripts/matrix.toml are written by hand from the same promise; a test holds the
 two against each other."""
 
 from lib.guest.expect import Expect
+from lib.guest.machine import NOT_VIRTIO
 from lib.matrix.plan import Row
 
 # What virtio_dma= calls a kind, where it is not the kind's own name.
@@ -37,7 +38,9 @@ class Wish:
 
     def of(self, device):
         """pt or on, for one device by itself: an address says more than a type, a
-        type more than nothing."""
+        type more than nothing.  virtio_dma= is about virtio devices alone."""
+        if device.kind in NOT_VIRTIO:
+            return self.default
         for what in (device.pci(), TYPES.get(device.kind, device.kind), ""):
             if what in self.entries:
                 return self.entries[what]
@@ -82,6 +85,9 @@ def expect(machine, append, device):
         else:
             group, access = "DMA-FQ", "translated-lazy"
     translated = access.startswith("translated")
+    if device.kind in NOT_VIRTIO:
+        beyond = machine.memory_bytes() > 1 << NOT_VIRTIO[device.kind][1]
+        return Expect(group, "bounced" if not translated and (beyond or wish.swiotlb) else "-")
     if wish.swiotlb and not (translated and device.access):
         access = "bounced"
     elif not device.access:

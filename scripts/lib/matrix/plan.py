@@ -11,15 +11,15 @@ import tomllib
 
 from lib import report
 from lib.guest.expect import Expect
-from lib.guest.machine import Device, Machine, edu
+from lib.guest.machine import NOT_VIRTIO, Device, Machine, edu
 
 FILE = report.ROOT + "/scripts/matrix.toml"
 
 # Of a guest there is one, or the check does not tell which it looked at.
 ONE_OF_A_KIND = ("balloon", "rng", "keyboard", "tablet", "mouse", "gpu", "crypto", "pmem", "mem",
                  "fs")
-# Those whose drivers are in scripts/config/devices.config.
-RARE = ("fs", "gpu", "crypto", "pmem", "mem", "sound")
+# Those whose drivers are in scripts/config/devices.config, or in part.
+RARE = ("fs", "gpu", "crypto", "pmem", "mem", "sound", *NOT_VIRTIO)
 # What VFIO has: some device that no driver of the guest claims.
 EDU, EDU_PCI = "edu", "0000:00:18.0"
 
@@ -71,6 +71,10 @@ class Boot:
             return {"ours": "devices", "stock": "devices-stock"}[self.kernel]
         return self.kernel
 
+    def not_virtio(self):
+        """The addresses of devices that are none of virtio."""
+        return [d.pci() for d in self.machine.devices if d.kind in NOT_VIRTIO]
+
     def words(self):
         """What a pattern may match."""
         return [self.name, self.append] + ["%s %s" % (r.device, r.text) for r in self.rows]
@@ -101,6 +105,7 @@ def promise(table):
     for name, entry in table["boot"].items():
         machine = Machine(entry["iommu"], devices(table, entry["devices"]),
                           default_bus_bypass=entry.get("root_bypass", False),
+                          memory=entry.get("memory", Machine.memory),
                           iommu_options=entry.get("iommu_options", ""))
         if entry.get("vfio"):
             machine.extra = edu(EDU_PCI)

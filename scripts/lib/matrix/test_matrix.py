@@ -20,7 +20,7 @@ from lib.guest import log, vm                                    # noqa: E402
 from lib.guest import machine as guest_machine, result as guest_result  # noqa: E402
 from lib.matrix import beside, expect, judge, plan               # noqa: E402
 from lib.guest.expect import Expect                              # noqa: E402
-from lib.guest.machine import Device, Machine                    # noqa: E402
+from lib.guest.machine import NOT_VIRTIO, Device, Machine        # noqa: E402
 
 TABLE = plan.load()
 FACTORS = plan.Factors(TABLE)
@@ -114,7 +114,7 @@ def device(*args, **words):
 
 class TestExpect(unittest.TestCase):
     def test_agrees_with_the_rows_written_by_hand(self):
-        compared = 0
+        compared, others = 0, set()
         for boot in plan.promise(TABLE):
             for row in boot.rows:
                 found = [d for d in boot.machine.devices if d.id == row.device]
@@ -124,7 +124,12 @@ class TestExpect(unittest.TestCase):
                                      (row.expect.group, row.expect.access),
                                      "%s/%s" % (boot.name, row.device))
                     compared += 1
+                    if found[0].kind in NOT_VIRTIO:
+                        others.add((found[0].kind, row.expect.group, row.expect.access))
         self.assertGreater(compared, 50)
+        for kind in NOT_VIRTIO:
+            default = "bounced" if kind == "e1000" else "-"
+            self.assertLessEqual({(kind, "identity", default), (kind, "DMA-FQ", "-")}, others)
 
     def check(self, machine, append, group, access, which=0):
         found = expect.expect(machine, append, machine.devices[which])
@@ -152,6 +157,21 @@ class TestExpect(unittest.TestCase):
         machine = Machine("intel", [device("blk", "a", access=True), device("blk", "b", slot=3)])
         self.check(machine, "swiotlb=force", "identity", "bounced")
         self.check(machine, "iommu=on swiotlb=force", "DMA-FQ", "translated-lazy")
+
+    def test_others_than_virtio_are_copied_for_where_they_do_not_reach(self):
+        for kind, memory, append, access in (
+                ("e1000", "6G", "", "bounced"), ("e1000", "4G", "", "-"),
+                ("e1000", "6G", "iommu=on", "-"), ("nvme", "6G", "", "-"),
+                ("nvme", "6G", "swiotlb=force", "bounced")):
+            with self.subTest(kind=kind, memory=memory, append=append):
+                machine = Machine("intel", [device(kind, "a")], memory=memory)
+                self.check(machine, append, "DMA-FQ" if append == "iommu=on" else "identity",
+                           access)
+
+    def test_virtio_dma_is_not_about_others(self):
+        machine = Machine("intel", [device("nvme", "a")])
+        for entry in ("on", "0000:00:02.0:on"):
+            self.check(machine, "virtio_dma=" + entry, "identity", "-")
 
     def test_an_iommu_that_is_off_is_none(self):
         machine = Machine("intel", [device("blk", "a", access=True)])
@@ -332,13 +352,25 @@ class TestTwins(unittest.TestCase):
         self.assertIs(boots[2].twin, new[0])
 
     def test_rare_devices_have_a_kernel_of_their_own_and_no_other_boot(self):
-        for kind, ours, stock in (("blk", "ours", "stock"), ("gpu", "devices", "devices-stock")):
+        for kind, ours, stock in (("blk", "ours", "stock"), ("gpu", "devices", "devices-stock"),
+                                  ("nvme", "devices", "devices-stock")):
             boot = plan.Boot("a", "ours", Machine("none", [device("rng", "r"), device(kind, "d", slot=3)]))
             self.assertEqual(boot.flavour(), ours)
             self.assertEqual(plan.twins([boot])[0].flavour(), stock)
         for boot in plan.promise(plan.load()):
-            if not boot.slow:
+            if not boot.slow and not boot.not_virtio():
                 self.assertEqual(boot.flavour(), boot.kernel)
+
+    def test_memory_is_as_the_table_says(self):
+        memory = {b.name: b.machine.memory for b in plan.promise(TABLE)}
+        self.assertEqual((memory["not-virtio"], memory["on"]), ("6G", "1G"))
+
+    def test_a_guest_is_asked_for_devices_that_are_not_virtio(self):
+        boot = plan.Boot("a", "ours", Machine("none", [
+            device("blk", "d"), device("nvme", "n", slot=3), device("e1000", "e", slot=4)]))
+        with mock.patch.object(vm, "kernel_image"), mock.patch.object(vm, "initramfs"):
+            guest = matrix.guest_for(boot, "matrix", None)
+        self.assertEqual(guest.command, ["virtio-table", "0000:00:03.0", "0000:00:04.0"])
 
     def test_rows_chooses_by_name_row_and_parameters(self):
         boot, _ = made(True)
