@@ -62,7 +62,7 @@ CAUGHT = (r"BUG: KMSAN: uninit-value in (dma_map|vring)_\w+\+",
           r"Call Trace:")
 
 # What a boot that has it among its tests was made for.
-MUST_RUN = ("vfio_dma", MISUSE)
+MUST_RUN = ("vfio_dma", "swap.sh", "memory.sh", "p9_kill", "swiotlb_dry", MISUSE)
 
 VERDICTS = ("PASS", "FAIL", "SKIP")
 

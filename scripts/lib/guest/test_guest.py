@@ -296,6 +296,14 @@ class Splats(unittest.TestCase):
             self.assertEqual([r.verdict for r in selftest.must_run(of_vfio, results)],
                              [word, "SKIP"])
 
+    def test_a_guest_made_for_one_test_does_not_skip_it(self):
+        for name, test in (("swap", "swap.sh"), ("memory", "memory.sh"),
+                           ("p9-kill-strict", "p9_kill"), ("swiotlb-dry", "swiotlb_dry"),
+                           ("debug-misuse", "ring_misuse.sh")):
+            boot = next(b for b in selftest.boots(False, False) if b.name == name)
+            skipped = log.Ktap(test + ": all", True, True, "no device")
+            self.assertEqual(selftest.must_run(boot, [skipped])[0].verdict, "FAIL", name)
+
     def test_reports_are_expected_where_they_are_counted_and_nowhere_else(self):
         for boot in selftest.boots(False, True):
             counted = selftest.MISUSE in boot.tests
