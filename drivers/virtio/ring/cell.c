@@ -171,7 +171,7 @@ int vring_cell_alloc(struct vring_virtqueue *vq, struct vring_ring *ring)
 
 	memset(ring->chunk, 0, sizeof(ring->chunk));
 	ring->xfer = NULL;
-	if (vq->mapping == VRING_MAP_SEGS)
+	if (vq->mapping == VRING_MAP_SEGS || vq->mapping == VRING_MAP_POOL)
 		return 0;
 
 	for (kind = 0; kind < VRING_CELL_KINDS; kind++) {
@@ -317,9 +317,18 @@ static struct cell_list list_measure(struct scatterlist *sg, u32 *left)
 	return list;
 }
 
-/* Copy between a cell and pages, which may be in high memory. */
-static void cell_copy(void *cell, struct page *page, size_t offset, size_t len,
-		      bool to_page)
+/**
+ * vring_cell_copy - copy between a cell and pages, which may be in high memory
+ * @cell: the cell, or what else is shared with the device
+ * @page: the first of the pages
+ * @offset: offset in @page in bytes, may be beyond it
+ * @len: length in bytes
+ * @to_page: copy to the pages, else from them
+ *
+ * Context: any.
+ */
+void vring_cell_copy(void *cell, struct page *page, size_t offset, size_t len,
+		     bool to_page)
 {
 	size_t n;
 
@@ -437,7 +446,7 @@ static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
 	for (; entries--; sg = vring_sg_next(sg)) {
 		/* First: no poison may come back with what the device wrote. */
 		vring_kmsan_entry(sg, in);
-		cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
+		vring_cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
 		if (in)
 			xfer_copies(xfer)[xfer->ncopies++] = (struct vring_copy) {
 				.page = sg_page(sg),
@@ -478,7 +487,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 				&addr);
 	if (cell) {
 		vring_kmsan_entry(sg, in);
-		cell_copy(cell, sg_page(sg), sg->offset, len, false);
+		vring_cell_copy(cell, sg_page(sg), sg->offset, len, false);
 		vring_dma_give_cell(vq, addr, len, in);
 		vq->stats.bounced_bytes += len;
 		/* A cell that the device only reads needs nothing undone. */
@@ -639,7 +648,7 @@ static __always_inline void copy_back(struct vring_virtqueue *vq,
 				      const struct vring_copy *copy)
 {
 	vring_dma_take_cell(vq, copy->addr, copy->len);
-	cell_copy(copy->cell, copy->page, copy->offset, copy->len, true);
+	vring_cell_copy(copy->cell, copy->page, copy->offset, copy->len, true);
 	vq->stats.bounced_bytes += copy->len;
 }
 
@@ -681,7 +690,7 @@ void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
 }
 
 /**
- * vring_cell_table - find a place for an indirect table in the cells of a request
+ * vring_cell_table - find a place for an indirect table in what a request has
  * @vq: the virtqueue
  * @req: the request, mapped; @table and @table_len are filled in
  *
@@ -695,7 +704,9 @@ void *vring_cell_table(struct vring_virtqueue *vq, struct vring_request *req)
 	u32 len = req->num * sizeof(struct vring_desc);
 	void *table = NULL;
 
-	if (len <= CELL_TABLE_SIZE)
+	if (req->undo & VRING_UNDO_POOL)
+		table = vring_pool_table(vq, req);
+	else if (len <= CELL_TABLE_SIZE)
 		table = cell_get(vq, VRING_CELL_TABLE, req->id, &req->table);
 	else if (req->data_free && len <= vq->data_cell)
 		table = cell_get(vq, VRING_CELL_OUT, req->id, &req->table);

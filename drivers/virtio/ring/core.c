@@ -188,6 +188,8 @@ static void vring_undo(struct vring_virtqueue *vq, u16 id, u8 undo,
 		vring_cell_copy_back(vq, id);
 	if (undo & VRING_UNDO_XFER)
 		vring_cell_unmap(vq, id, discard);
+	if (undo & VRING_UNDO_POOL)
+		vring_pool_unmap(vq, id, discard);
 	if (undo & VRING_UNDO_INDIRECT)
 		vring_free_indirect(vq, ind, discard);
 	if (undo & VRING_UNDO_SEGS)
@@ -263,6 +265,8 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 		err = -EAGAIN;
 	else if (vq->mapping == VRING_MAP_CELLS)
 		err = vring_cell_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
+	else if (vq->mapping == VRING_MAP_POOL)
+		err = vring_pool_map(vq, &req, sgs, out_sgs, in_sgs, gfp);
 	else
 		err = vring_dma_map_only(vq, &req, sgs, out_sgs, in_sgs);
 
@@ -339,6 +343,12 @@ static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 		addr = vring_cell_map_single(vq, id, sg, in, &undo);
 		if (unlikely(addr == DMA_MAPPING_ERROR))
 			return -ENOMEM;
+	} else if (vq->mapping == VRING_MAP_POOL) {
+		addr = vring_pool_map_single(vq, id, sg, in, &undo);
+		/* No room there; to map a single segment takes no allocation. */
+		if (unlikely(addr == DMA_MAPPING_ERROR))
+			return virtqueue_add(vq, &sg, 1, !in, in, data, ctx,
+					     GFP_ATOMIC);
 	} else {
 		addr = vring_dma_map_single(vq, sg, in);
 		if (unlikely(addr == DMA_MAPPING_ERROR))

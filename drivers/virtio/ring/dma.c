@@ -1000,6 +1000,21 @@ void vring_dma_free(struct device *dev, size_t size, void *mem,
 }
 
 /**
+ * vring_dma_shared_pages - how much memory a device may share beside its rings
+ * @vq: the virtqueue, its DMA device bounced
+ *
+ * Memory of a restricted pool is that which buffers are bounced in, too.
+ *
+ * Return: the limit in pages for all queues of the device, U32_MAX if there is none.
+ */
+u32 vring_dma_shared_pages(const struct vring_virtqueue *vq)
+{
+	if (!is_swiotlb_for_alloc(vq->dma_dev))
+		return U32_MAX;
+	return swiotlb_pool_size(vq->dma_dev) / 4 / PAGE_SIZE;
+}
+
+/**
  * virtqueue_dma_dev - the device that a virtqueue's buffers are mapped for
  * @_vq: the virtqueue
  *

@@ -17,9 +17,11 @@ static int vring_alloc_state(struct vring_virtqueue *vq, struct vring_ring *ring
 {
 	ring->state = kvcalloc(ring->num, sizeof(*ring->state), GFP_KERNEL);
 	ring->segs = kvcalloc(ring->num, sizeof(*ring->segs), GFP_KERNEL);
-	if (ring->state && ring->segs && !vring_cell_alloc(vq, ring))
+	if (ring->state && ring->segs && !vring_pool_alloc(vq, ring) &&
+	    !vring_cell_alloc(vq, ring))
 		return 0;
 
+	kvfree(ring->run);
 	kvfree(ring->segs);
 	kvfree(ring->state);
 	return -ENOMEM;
@@ -30,6 +32,7 @@ static void vring_free_ring(struct vring_virtqueue *vq, struct vring_ring *ring)
 	vring_cell_free(vq, ring);
 	if (vq->own_ring)
 		vring_dma_free(vq->dma_dev, ring->size, ring->mem, ring->addr);
+	kvfree(ring->run);
 	kvfree(ring->segs);
 	kvfree(ring->state);
 }
@@ -124,15 +127,22 @@ vring_alloc_queue(unsigned int index, unsigned int align,
 	vq->max_seg = U32_MAX;
 	vring_dma_init_queue(vq);
 	vring_cell_init_queue(vq);
-	if (!vring_dma_grow_scratch(vq, VRING_SCRATCH_SEGS, GFP_KERNEL)) {
-		kfree(vq);
-		return NULL;
-	}
+	if (vring_pool_init_queue(vq))
+		goto err_free;
+	if (!vring_dma_grow_scratch(vq, VRING_SCRATCH_SEGS, GFP_KERNEL))
+		goto err_pool;
 	return vq;
+
+err_pool:
+	vring_pool_free_queue(vq);
+err_free:
+	kfree(vq);
+	return NULL;
 }
 
 static void vring_free_queue(struct vring_virtqueue *vq)
 {
+	vring_pool_free_queue(vq);
 	kvfree(vq->scratch);
 	kfree(vq);
 }
@@ -288,9 +298,10 @@ struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 	if (vq->packed || !vring_num_valid(vq, num))
 		goto err_free;
 
-	/* Its buffers may be nothing that can be mapped, see dma.c. */
+	/* Its buffers may be nothing that can be mapped or copied, see dma.c. */
 	if (vq->mapping != VRING_MAP_CELLS)
 		vq->mapping = VRING_MAP_SEGS;
+	vring_pool_free_queue(vq);
 	vq->ring.num = num;
 	vq->ring.mem = pages;
 	vq->ring.size = vring_split_size(vq, num);

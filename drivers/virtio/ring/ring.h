@@ -5,9 +5,9 @@
  * core.c owns the free list and the state of the requests in flight, event.c
  * notifications and interrupts, queue.c the life of a virtqueue; split.c and
  * packed.c write and read the memory that is shared with the device; dma.c
- * maps, and cell.c spares it the trouble where mapping is dear.  Everything the
- * driver side needs later is in the private structures below, never in shared
- * memory.
+ * maps, and cell.c spares it the trouble where mapping is dear, pool.c where all
+ * is copied.  Everything the driver side needs later is in the private structures
+ * below, never in shared memory.
  */
 #ifndef _VIRTIO_RING_RING_H
 #define _VIRTIO_RING_RING_H
@@ -74,6 +74,7 @@ struct vring_indirect {
 #define VRING_UNDO_INDIRECT	BIT(1)	/* &vring_state.indirect is there */
 #define VRING_UNDO_XFER		BIT(2)	/* &vring_ring.xfer is in use */
 #define VRING_UNDO_COPY		BIT(3)	/* it has a copy and nothing else */
+#define VRING_UNDO_POOL		BIT(4)	/* &vring_ring.run is in use */
 
 /**
  * struct vring_state - a request in flight
@@ -241,6 +242,7 @@ struct vring_packed {
  * @xfer: blocks of entries, one a descriptor id, each NULL until it is needed;
  *	NULL if accesses are not translated
  * @chunk: the pages of each kind of cells, NULL if the ring has not got any
+ * @run: one entry a descriptor id; NULL if the queue has no pool
  * @split: the split layout's view of @mem
  * @packed: the packed layout's view of @mem
  *
@@ -258,6 +260,7 @@ struct vring_ring {
 	struct vring_seg *segs;
 	struct vring_xfer **xfer;
 	struct vring_chunk *chunk[VRING_CELL_KINDS];
+	struct vring_run *run;
 	union {
 		struct vring_split split;
 		struct vring_packed packed;
@@ -269,11 +272,11 @@ struct vring_ring {
  * @requests: requests added
  * @descriptors: descriptors written, in the ring and in indirect tables
  * @mappings: calls that mapped something
- * @bounced_bytes: bytes copied to and from cells, and bytes mapped through a
- *	forced swiotlb
+ * @bounced_bytes: bytes copied to and from cells and pools, and bytes mapped
+ *	through a forced swiotlb
  * @indirect_tables: requests that went through an indirect table
  * @notifications: notifications sent to the device
- * @cell_bytes: memory that cells take now
+ * @cell_bytes: memory that cells and the pool take now
  *
  * Written by whoever the driver lets use the queue, read without a lock.
  */
@@ -294,12 +297,14 @@ struct vring_stats {
  * @VRING_MAP_PHYS: not at all: the DMA API would answer each buffer's physical
  *	address and do nothing else, so it is not asked
  * @VRING_MAP_CELLS: through cells, the rest a direction at a time
+ * @VRING_MAP_POOL: copied into the queue's pool, the rest as VRING_MAP_SEGS
  */
 enum vring_mapping {
 	VRING_MAP_SEGS,
 	VRING_MAP_ONLY,
 	VRING_MAP_PHYS,
 	VRING_MAP_CELLS,
+	VRING_MAP_POOL,
 };
 
 /**
@@ -326,7 +331,7 @@ enum vring_mapping {
  *	cell
  * @small_max: the same of a cell for headers or status, 0 if none is to be
  * @data_cell: length in bytes of a data cell
- * @cell_pages: pages of cells that all queues of the device may have
+ * @cell_pages: pages of cells and pools that all queues of the device may have
  * @free_head: first free descriptor id
  * @oldest: in order, id of the request that the device uses next
  * @batch_last: id of the last request of a batch
@@ -337,6 +342,7 @@ enum vring_mapping {
  * @scratch: segments of the request that is being added; grows with requests
  * @scratch_num: how many it has room for
  * @max_seg: length in bytes of the longest segment that entries are joined to
+ * @pool: memory shared with the device, NULL if @mapping is not VRING_MAP_POOL
  * @ring: the ring as it is now
  * @stats: counters
  * @notify: the transport's doorbell
@@ -377,6 +383,7 @@ struct vring_virtqueue {
 	struct vring_seg *scratch;
 	u32 scratch_num;
 	u32 max_seg;
+	struct vring_pool *pool;
 	struct vring_ring ring;
 	struct vring_stats stats;
 	bool (*notify)(struct virtqueue *vq);
@@ -530,6 +537,7 @@ void *vring_dma_alloc(struct device *dev, size_t size, dma_addr_t *addr,
 void vring_dma_free(struct device *dev, size_t size, void *mem,
 		    dma_addr_t addr);
 bool vring_dma_forced_bounce(struct device *dev);
+u32 vring_dma_shared_pages(const struct vring_virtqueue *vq);
 
 /* cell.c */
 void vring_cell_init_queue(struct vring_virtqueue *vq);
@@ -544,6 +552,20 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 				 struct scatterlist *sg, bool in, u8 *undo);
 void vring_cell_copy_back(struct vring_virtqueue *vq, u16 id);
 void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard);
+void vring_cell_copy(void *cell, struct page *page, size_t offset, size_t len,
+		     bool to_page);
+
+/* pool.c */
+int vring_pool_init_queue(struct vring_virtqueue *vq);
+void vring_pool_free_queue(struct vring_virtqueue *vq);
+int vring_pool_alloc(const struct vring_virtqueue *vq, struct vring_ring *ring);
+int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
+		   struct scatterlist *sgs[], unsigned int out_sgs,
+		   unsigned int in_sgs, gfp_t gfp);
+dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
+				 struct scatterlist *sg, bool in, u8 *undo);
+void *vring_pool_table(struct vring_virtqueue *vq, struct vring_request *req);
+void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, bool discard);
 
 /*
  * The layouts.  Each has the same set; core.c picks one with a branch, since

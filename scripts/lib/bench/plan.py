@@ -13,7 +13,9 @@ APPEND = {
     ("stock", "default"): "",
     ("stock", "pt"): "iommu=pt",
     ("stock", "strict"): "iommu.strict=1",
+    ("stock", "bounced"): "iommu=pt swiotlb=force",
     ("ours", "default"): "",
+    ("ours", "bounced"): "iommu=pt swiotlb=force",
     ("ours", "pt"): "iommu=pt",
     ("ours", "lazy"): "iommu=on",
     ("ours", "strict"): "iommu=on iommu.strict=1",
@@ -104,6 +106,8 @@ INSTRUCTIONS = (
     ("stock", "strict", "strict", None),
     ("ours", "strict", "strict", None),
     ("ours", "strict, bounce_max=0", "strict, bounce_max=0", None),
+    ("stock", "bounced", "bounced", None),
+    ("ours", "bounced", "bounced", None),
 )
 
 

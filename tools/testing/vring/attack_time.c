@@ -287,7 +287,7 @@ static void write_after_completion(struct run *t, unsigned int step)
 	struct drv_req *r;
 	unsigned int i, k;
 
-	if (!test_translated(t) && t->access != BOUNCED && t->access != PHYSICAL_BOUNCED)
+	if (!test_translated(t) && !test_bounced(t))
 		attack_void(NULL);
 	attack_queue(t);
 	attack_finish_from(t, 0);

@@ -30,6 +30,7 @@ static bool hostile, premapped, in_order, contexts;
 static struct drv_req *queued[DRV_INFLIGHT];	/* every token the ring has */
 static unsigned int nqueued;
 static unsigned int operations;		/* begun so far; 0 while setting up */
+static u64 shared;			/* where a buffer was in what is shared for good */
 
 void harness_fail(const char *file, int line, const char *fmt, ...)
 {
@@ -178,8 +179,13 @@ static void op_get(void)
 
 static void op_take(void)
 {
-	if (!hostile && nheld < INFLIGHT && drv_dev_take(&drv, &held[nheld]))
-		nheld++;
+	u64 addr;
+
+	if (hostile || nheld == INFLIGHT || !drv_dev_take(&drv, &held[nheld]))
+		return;
+	addr = held[nheld++].req.seg[0].addr;
+	if (dma_in_cell(dev.dma_dev, addr))
+		shared = addr;
 }
 
 /* Those up to and with the n-th at once; but for the last they are written in full. */
@@ -261,6 +267,10 @@ static void scribble(void)
 	default:
 		addr = q->used;
 		what &= where & 16 ? ~0U : 0x1fffff;
+		/* A pool, with all that is near a buffer, if it is still there. */
+		if (where & 32 && dev_reaches(q, shared, PAGE_SIZE, true) &&
+		    dev_reaches(q, shared, PAGE_SIZE, false))
+			addr = shared + (what >> 20) % (PAGE_SIZE - 4);
 	}
 	addr &= ~3ULL;
 	memcpy(dev_ptr(q, addr, 4, false), &what, 4);
@@ -367,6 +377,8 @@ static void step(u8 op)
 		break;
 	case 15:
 		virtqueue_kick(vq);
+		if (op & 32)
+			kernel_do_work();
 		break;
 	case 16:
 		op_notify_wish();
@@ -409,6 +421,7 @@ static void step(u8 op)
 	case 27:
 		/* Whatever comes next meets a failure; a premapped driver's own not. */
 		size = byte();
+		dma_shared_only = false;
 		if (size & 0x80)
 			kernel_out_of_memory(size & 1);
 		else if (!premapped)
@@ -454,6 +467,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	nheld = 0;
 	nqueued = 0;
 	operations = 0;
+	shared = 0;
 
 	how = byte();
 	what = byte();
@@ -476,6 +490,14 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	}
 	check_eq(shim_set_bounce_max(bounce_max[cells & 3]), 0);
 	dev_init(&dev, features, modes[how >> 4 & 3]);
+	/* Of what is bounced: whether there is a pool at once, and how large it gets. */
+	kernel_set_work(how & 64 ? WORK_AT_ONCE : WORK_LATER);
+	shim_param_cell_max(how & 128 ? 128 : 8192);
+	dev.dma_dev->shim_restricted = what & 128;
+	if (what & 128)
+		dma_pool_size = SZ_64K << 3;
+	dma_shared_only = modes[how >> 4 & 3] == SHIM_DMA_BOUNCED && how & 64 &&
+			  !(how & 128) && !(what & 128);
 	dev.parent.shim_noncoherent = cells & 4;
 	if (cells & 8)
 		dev.parms.max_segment_size = 4096;

@@ -46,6 +46,9 @@ bool fail_nth_fired(void);
 /* Called by everything that can fail; true if it must. */
 bool kernel_fail_now(void);
 
+/* Whether something failed since fail_nth(), or every allocation does. */
+bool kernel_short_of_memory(void);
+
 /* Let every allocation fail, but no mapping, until turned off. */
 void kernel_out_of_memory(bool out);
 
@@ -79,6 +82,24 @@ unsigned long kernel_barriers(enum shim_barrier kind);
 
 /* Number of times that tracepoint @name was hit. */
 unsigned long kernel_trace_hits(const char *name);
+
+/* When work that is queued is done. */
+enum kernel_work {
+	WORK_LATER,			/* when kernel_do_work() is called, if ever */
+	WORK_AT_ONCE,
+};
+
+void kernel_set_work(enum kernel_work when);
+
+/* Do the work that is queued; how much there was. */
+unsigned int kernel_do_work(void);
+
+/*
+ * Time goes on by @tick jiffies with each look at it, HZ by default: whoever waits
+ * has waited.
+ */
+void kernel_set_tick(u64 tick);
+void kernel_advance(u64 by);
 
 extern bool shim_big_endian_guest;
 
@@ -138,6 +159,12 @@ extern bool dma_accounted;
  */
 extern size_t dma_iova_limit;
 
+/*
+ * Every buffer has room in memory that is shared for good: a mapping that somebody
+ * else than a driver makes is a failure, unless memory is short just then.
+ */
+extern bool dma_shared_only;
+
 /* The length of swiotlb in bytes, SIZE_MAX if it grows.  It never runs dry. */
 extern size_t dma_pool_size;
 
@@ -164,7 +191,7 @@ void dma_check_clean(void);
 void *dma_access(const struct device *dev, dma_addr_t addr, size_t len, bool write,
 		 size_t *got, const char **why);
 
-/* Whether @addr is in one of the ring's cells. */
+/* Whether @addr is in one of the ring's cells, or in memory that is shared for good. */
 bool dma_in_cell(const struct device *dev, dma_addr_t addr);
 
 /* Physical memory begins at @base from now on; for tests of DMA masks. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The parts of the kernel behind shim.h that are not DMA: memory, messages,
- * warnings, locks, barriers.  Each of them watches its callers.
+ * warnings, locks, barriers, work.  Each of them watches its callers.
  */
 #include <stdio.h>
 
@@ -38,6 +38,10 @@ static struct {
 	bool in_hook;
 	unsigned long barriers[SHIM_BARRIERS];
 	struct { const char *name; unsigned long hits; } trace[TRACES];
+	enum kernel_work when;
+	struct work_struct *work;
+	bool in_work, noio;
+	u64 now, tick;
 } k;
 
 bool shim_xen_domain;
@@ -51,6 +55,7 @@ void kernel_reset(void)
 {
 	free(k.page);
 	memset(&k, 0, sizeof(k));
+	k.tick = HZ;
 	kmsan_reset();
 	shim_xen_domain = false;
 	shim_mem_encrypt = false;
@@ -69,6 +74,8 @@ void kernel_check_clean(void)
 		fail("%lu pages were leaked", k.pages);
 	if (k.locks)
 		fail("%u locks are still held", k.locks);
+	if (k.work)
+		fail("work is still to be done");
 	if (k.warnings)
 		fail("unexpected warning: %s", k.first_warning);
 	if (kmsan_take_reports())
@@ -89,6 +96,11 @@ void fail_nth(unsigned long n)
 bool fail_nth_fired(void)
 {
 	return k.fired;
+}
+
+bool kernel_short_of_memory(void)
+{
+	return k.fired || k.out_of_memory;
 }
 
 bool kernel_fail_now(void)
@@ -118,8 +130,7 @@ void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int lin
 {
 	void *p;
 
-	if (gfpflags_allow_blocking(gfp))
-		shim_might_sleep(file, line);
+	shim_may_allocate(gfp, file, line);
 	if (gfp & __GFP_HIGHMEM)
 		fail("%s:%d: memory without an address is asked for", file, line);
 	if (size == SIZE_MAX || size > (64UL << 20))
@@ -153,8 +164,7 @@ struct page *shim_alloc_page(gfp_t gfp)
 {
 	void *p;
 
-	if (gfpflags_allow_blocking(gfp))
-		shim_might_sleep(__FILE__, __LINE__);
+	shim_may_allocate(gfp, __FILE__, __LINE__);
 	if (gfp & __GFP_HIGHMEM)
 		fail("a page without an address is asked for");
 	if (!(gfp & __GFP_NOMEMALLOC))
@@ -365,6 +375,28 @@ void shim_might_sleep(const char *file, int line)
 		harness_fail(file, line, "may sleep in atomic context");
 }
 
+/* Work that somebody waits for does not wait for that somebody's disk. */
+void shim_may_allocate(gfp_t gfp, const char *file, int line)
+{
+	if (gfpflags_allow_blocking(gfp))
+		shim_might_sleep(file, line);
+	if (k.in_work && gfp & __GFP_IO && !k.noio)
+		harness_fail(file, line, "work may wait for I/O");
+}
+
+unsigned int memalloc_noio_save(void)
+{
+	bool before = k.noio;
+
+	k.noio = true;
+	return before;
+}
+
+void memalloc_noio_restore(unsigned int flags)
+{
+	k.noio = flags;
+}
+
 void shim_lock(bool *locked, const char *file, int line)
 {
 	if (*locked)
@@ -425,6 +457,135 @@ unsigned long kernel_trace_hits(const char *name)
 		if (!strcmp(k.trace[i].name, name))
 			return k.trace[i].hits;
 	return 0;
+}
+
+/* ---- time and work ---- */
+
+void kernel_set_tick(u64 tick)
+{
+	k.tick = tick;
+}
+
+void kernel_advance(u64 by)
+{
+	k.now += by;
+}
+
+u64 get_jiffies_64(void)
+{
+	k.now += k.tick;
+	return k.now;
+}
+
+void kernel_set_work(enum kernel_work when)
+{
+	k.when = when;
+}
+
+/* It may sleep, whoever queued it. */
+static void do_work(struct work_struct *work)
+{
+	bool atomic = k.atomic;
+
+	k.atomic = false;
+	k.in_work = true;
+	work->pending = false;
+	work->func(work);
+	k.in_work = false;
+	k.atomic = atomic;
+	if (k.noio)
+		fail("work left memalloc_noio_save() without a restore");
+}
+
+unsigned int kernel_do_work(void)
+{
+	struct work_struct *work;
+	unsigned int n = 0;
+
+	for (; k.work; n++) {
+		work = k.work;
+		k.work = work->next;
+		do_work(work);
+	}
+	return n;
+}
+
+bool shim_queue_work(struct work_struct *work)
+{
+	if (!work->func)
+		fail("work that was never initialized is queued");
+	if (work->pending)
+		return false;
+	work->pending = true;
+	if (k.when == WORK_AT_ONCE) {
+		do_work(work);
+		return true;
+	}
+	work->next = k.work;
+	k.work = work;
+	return true;
+}
+
+bool cancel_work_sync(struct work_struct *work)
+{
+	struct work_struct **at = &k.work;
+
+	might_sleep();
+	if (!work->pending)
+		return false;
+	while (*at != work)
+		at = &(*at)->next;
+	*at = work->next;
+	work->pending = false;
+	return true;
+}
+
+/* ---- bitmaps, a bit at a time ---- */
+
+static bool bit_of(const unsigned long *map, unsigned long n)
+{
+	return map[n / BITS_PER_LONG] & BIT(n % BITS_PER_LONG);
+}
+
+void bitmap_set(unsigned long *map, unsigned int start, unsigned int n)
+{
+	for (; n--; start++) {
+		if (bit_of(map, start))
+			fail("bit %u of a bitmap is set already", start);
+		map[start / BITS_PER_LONG] |= BIT(start % BITS_PER_LONG);
+	}
+}
+
+void bitmap_clear(unsigned long *map, unsigned int start, unsigned int n)
+{
+	for (; n--; start++) {
+		if (!bit_of(map, start))
+			fail("bit %u of a bitmap is clear already", start);
+		map[start / BITS_PER_LONG] &= ~BIT(start % BITS_PER_LONG);
+	}
+}
+
+/* The first @n clear bits from @start on; more than @size if there are none. */
+unsigned long bitmap_find_next_zero_area(unsigned long *map, unsigned long size,
+					 unsigned long start, unsigned int n,
+					 unsigned long align_mask)
+{
+	unsigned long at = start, i;
+
+	if (align_mask & (align_mask + 1))
+		fail("bits are to be aligned to %lu", align_mask + 1);
+	for (;;) {
+		while (at < size && bit_of(map, at))
+			at++;
+		at = (at + align_mask) & ~align_mask;
+		if (at + n > size)
+			return at + n;
+		for (i = at; i < at + n && !bit_of(map, i); i++)
+			;
+		if (i == at + n)
+			return at;
+		at = i + 1;
+	}
 }
 
 /* ---- what a user sees, shim_show.h ---- */

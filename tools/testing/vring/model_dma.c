@@ -55,6 +55,7 @@ static struct {
 
 bool dma_untracked_physical;
 bool dma_accounted;
+bool dma_shared_only;
 size_t dma_iova_limit;
 size_t dma_pool_size = SIZE_MAX;
 
@@ -258,6 +259,7 @@ void dma_reset(void)
 	phys_base = 1ULL << CHUNK_SHIFT;
 	next_iova = IOVA_TOP;
 	dma_accounted = false;
+	dma_shared_only = false;
 	dma_iova_limit = 0;
 	dma_pool_size = SIZE_MAX;
 	shim_arch_ops = NULL;
@@ -341,6 +343,8 @@ static dma_addr_t map(struct mapping m)
 		fail("a mapping with %s", dir_name(m.dir));
 	if (!m.size)
 		fail("a mapping of no bytes");
+	if (dma_shared_only && !kernel_short_of_memory())
+		fail("%zu bytes are mapped, though there is room in shared memory", m.size);
 	if (!dev->dma_mask || !*dev->dma_mask)
 		fail("a mapping for device %s, which has no DMA mask", dev_name(dev));
 	bounce = bounces(dev);
@@ -411,6 +415,19 @@ dma_addr_t dma_map_page_attrs(struct device *dev, struct page *page, size_t offs
 		.dir = dir, .kind = KIND_PAGE,
 	});
 	kmsan_handle_dma(page, offset, size, dir);
+	return addr;
+}
+
+/* This is how drivers map by themselves, who do as they like. */
+dma_addr_t dma_map_single_attrs(struct device *dev, void *p, size_t size,
+				enum dma_data_direction dir, unsigned long attrs)
+{
+	bool keep = dma_shared_only;
+	dma_addr_t addr;
+
+	dma_shared_only = false;
+	addr = dma_map_page_attrs(dev, virt_to_page(p), offset_in_page(p), size, dir, attrs);
+	dma_shared_only = keep;
 	return addr;
 }
 
@@ -561,10 +578,16 @@ void dma_unmap_sg_attrs(struct device *dev, struct scatterlist *sgl, int nents,
 		dev->dma_ops->unmap_sg(dev, sgl, nents, dir, attrs);
 }
 
+/* Of one chunk: what is in two has no physical addresses that follow one another. */
 static void *alloc_zeroed(size_t size)
 {
-	void *p = aligned_alloc(PAGE_SIZE, PAGE_ALIGN(size));
+	char *p = aligned_alloc(PAGE_SIZE, PAGE_ALIGN(size)), *other = NULL;
 
+	if (p && ((unsigned long)p ^ (unsigned long)(p + size - 1)) >> CHUNK_SHIFT) {
+		other = p;
+		p = aligned_alloc(PAGE_SIZE, PAGE_ALIGN(size));
+	}
+	free(other);
 	if (!p)
 		fail("the harness itself is out of memory");
 	return memset(p, 0, PAGE_ALIGN(size));
@@ -580,8 +603,7 @@ void *dma_alloc_attrs(struct device *dev, size_t size, dma_addr_t *handle, gfp_t
 
 	if (!dev)
 		fail("a coherent allocation without a device");
-	if (gfpflags_allow_blocking(gfp))
-		shim_might_sleep(__FILE__, __LINE__);
+	shim_may_allocate(gfp, __FILE__, __LINE__);
 	if (WARN_ON(!dev->coherent_dma_mask))
 		return NULL;
 	/* What operations allocate fails by itself. */
@@ -777,5 +799,5 @@ bool dma_in_cell(const struct device *dev, dma_addr_t addr)
 {
 	struct mapping *m = find_within(dev, addr);
 
-	return m && m->cell;
+	return m && (m->cell || m->kind == KIND_COHERENT);
 }

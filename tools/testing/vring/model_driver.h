@@ -16,7 +16,7 @@ struct drv_seg {
 	u8 *mem, *buf;
 	u32 len;
 	bool last;			/* of its list */
-	bool copied;			/* through a cell, as the device found */
+	bool copied;			/* through a cell or a pool, as the device found */
 	dma_addr_t addr;
 };
 

@@ -14,8 +14,8 @@ enum access {
 	PHYSICAL,		/* no ACCESS_PLATFORM, whatever the bus has */
 	DIRECT,			/* ACCESS_PLATFORM, no IOMMU */
 	IDENTITY,		/* ACCESS_PLATFORM, IOMMU in passthrough */
-	BOUNCED,		/* ACCESS_PLATFORM, swiotlb=force */
-	PHYSICAL_BOUNCED,	/* no ACCESS_PLATFORM, swiotlb=force */
+	BOUNCED,		/* ACCESS_PLATFORM, swiotlb=force; no work is done */
+	PHYSICAL_BOUNCED,	/* no ACCESS_PLATFORM, the same */
 	TRANSLATED_MAPPED,	/* TRANSLATED, with bounce_max=0 */
 	DIRECT_ACCOUNTED,	/* DIRECT, with CONFIG_DMA_API_DEBUG */
 	PHYSICAL_ACCOUNTED,	/* PHYSICAL, with CONFIG_DMA_API_DEBUG */
@@ -23,6 +23,8 @@ enum access {
 	TRANSLATED_OPS,		/* ACCESS_PLATFORM, by operations of the architecture */
 	PHYSICAL_OPS,		/* no ACCESS_PLATFORM, whatever these do */
 	TRANSLATED_CHECKED,	/* TRANSLATED, with bounce_max=-1 */
+	POOLED,			/* BOUNCED, and work is done: there is a pool */
+	PHYSICAL_POOLED,	/* PHYSICAL_BOUNCED, the same */
 	ACCESS_KINDS,
 };
 
@@ -33,6 +35,7 @@ enum access {
 #define AXIS_BARRIERS	0x10	/* weak and strong */
 #define AXIS_CELLS	0x20	/* of enum access those that use cells for data */
 #define AXIS_PREMAPPED	0x40	/* mapped by the ring, and by the driver */
+#define AXIS_POOLS	0x80	/* those with a pool, or besides */
 #define ONLY_SPLIT	0x100
 #define ONLY_PACKED	0x200
 #define LEGACY		0x400	/* without VERSION_1, split only */
@@ -78,6 +81,12 @@ u64 test_features(const struct run *t);
 /* Whether requests go through cells. */
 bool test_translated(const struct run *t);
 
+/* Whether every buffer is bounced, by swiotlb or in a pool. */
+bool test_bounced(const struct run *t);
+
+/* Whether all of that is in a pool. */
+bool test_pooled(const struct run *t);
+
 /* Whether a ring has cells, for indirect tables if for nothing else. */
 bool test_has_cells(const struct run *t);
 
@@ -118,6 +127,6 @@ void test_device(struct run *t, u64 features);
 
 extern const struct test add_tests[], event_tests[], create_tests[], dma_tests[],
 	segs_tests[], cell_tests[], order_tests[], reset_tests[], length_tests[], show_tests[],
-	failure_tests[], ops_tests[], checkers_tests[];
+	failure_tests[], ops_tests[], checkers_tests[], pool_tests[];
 
 #endif

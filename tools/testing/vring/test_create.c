@@ -351,11 +351,12 @@ static void chosen_device(struct run *t)
 	test_queue(t);
 	check_eq(dma_stats(parent).live_coherent > 0, platform);
 	check_eq(dma_stats(vdev).live_coherent > 0, !platform);
-	/* Some of it copied, if that is done, and some of it mapped. */
+	/* Some of it copied, if that is done, and some of it mapped, or all copied. */
 	drv_submit(&t->drv, 2, 2, 8);
 	drv_submit(&t->drv, 2, 2, 5000);
-	check_eq(dma_stats(parent).maps > 0, platform);
-	check_eq(dma_stats(vdev).maps > 0, !platform && !test_unasked(t));
+	check_eq(dma_stats(parent).maps > 0, platform && !test_pooled(t));
+	check_eq(dma_stats(vdev).maps > 0, !platform && !test_unasked(t) && !test_pooled(t));
+	check_eq(dma_stats(platform ? parent : vdev).live_coherent > 1, test_pooled(t));
 	check_eq(dma_stats(parent).live_cells > 0, platform && test_has_cells(t));
 	check_eq(dma_stats(vdev).live_cells > 0, !platform && test_map_only(t));
 	check(virtqueue_dma_dev(t->q->vq) == (platform ? parent : vdev));
@@ -372,7 +373,8 @@ static void passed_device(struct run *t)
 	drv_submit(&t->drv, 2, 2, 8);
 	drv_submit(&t->drv, 2, 2, 5000);
 	check_eq(dma_stats(&t->dev.other).live_coherent > 0, platform);
-	check_eq(dma_stats(&t->dev.other).maps > 0, platform);
+	check_eq(dma_stats(&t->dev.other).live_coherent > 1, platform && test_pooled(t));
+	check_eq(dma_stats(&t->dev.other).maps > 0, platform && !test_pooled(t));
 	check_eq(dma_stats(&t->dev.parent).live_coherent, 0);
 	check_eq(dma_stats(&t->dev.parent).maps, 0);
 	check_eq(dma_stats(&t->dev.parent).live_cells, 0);
@@ -544,12 +546,12 @@ static void largest_mapping(struct run *t)
 	struct device before = t->dev.vdev.dev;
 
 	check_eq(virtio_max_dma_size(&t->dev.vdev),
-		 t->access == BOUNCED || t->access == PHYSICAL_BOUNCED ? bounce : SIZE_MAX);
+		 test_bounced(t) ? bounce : SIZE_MAX);
 	/* It is asked, and no more. */
 	check(!memcmp(&before, &t->dev.vdev.dev, sizeof(before)));
 	test_queue(t);
 	check_eq(virtio_max_dma_size(&t->dev.vdev),
-		 t->access == BOUNCED || t->access == PHYSICAL_BOUNCED ? bounce : SIZE_MAX);
+		 test_bounced(t) ? bounce : SIZE_MAX);
 }
 
 static void created_again(struct run *t)

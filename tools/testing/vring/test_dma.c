@@ -17,11 +17,14 @@ static void mapped_while_in_flight(struct run *t)
 		/*
 		 * The segments and, if there is one, the table; the latter is
 		 * copied if need be.  Translated: what is not copied, at once.
+		 * With a pool: nothing.
 		 */
 		want = 5 + t->indirect;
 		if (test_translated(t))
 			want = (2 * lens[i] > test_copied(t)) +
 			       (3 * lens[i] > test_copied(t));
+		if (test_pooled(t))
+			want = 0;
 		if (test_unasked(t)) {
 			check_eq(s.maps, before.maps);
 		} else if (test_map_only(t)) {
@@ -133,7 +136,8 @@ static void premapped(struct run *t)
 		/* drv_dev_take() checks that the addresses are those we mapped. */
 		r = drv_submit(&t->drv, nout, nin, 40);
 		/* The ring maps a table, or copies that, too. */
-		table = t->indirect && nout + nin > 1 && !test_has_cells(t);
+		table = t->indirect && nout + nin > 1 && !test_has_cells(t) &&
+			!test_pooled(t);
 		check_eq(mapped(), nout + nin + table);
 		check_eq(drv_dev_serve(&t->drv, 2), 1);
 		check(drv_get(&t->drv) == r);
@@ -221,7 +225,7 @@ static void driver_maps(struct run *t)
 	size_t got;
 	const char *why;
 	u8 *buf = kzalloc(300, GFP_KERNEL), *seen;
-	bool bounced = t->access == BOUNCED || t->access == PHYSICAL_BOUNCED;
+	const bool bounced = test_bounced(t);
 	bool stale = t->access == TRANSLATED_NONCOHERENT;
 
 	test_queue(t);
@@ -295,12 +299,12 @@ static void larger_than_the_pool(struct run *t)
 	static const struct { size_t pool; int err; } cases[] = {
 		{ SIZE_MAX, -ENOMEM }, { 8192, -ENOMEM }, { 6144, -ENOMEM }, { 6143, -EIO },
 	};
-	bool bounced = t->access == BOUNCED || t->access == PHYSICAL_BOUNCED;
+	const bool bounced = test_bounced(t);
 	struct drv_req *r;
 	unsigned int i;
 
 	test_queue(t);
-	for (i = 0; i < ARRAY_SIZE(cases) && bounced; i++) {
+	for (i = 0; i < ARRAY_SIZE(cases) && bounced && !test_pooled(t); i++) {
 		dma_pool_size = cases[i].pool;
 		/* Three slots of 2,048 bytes. */
 		r = drv_req(&t->drv, 0, 3, 2000);

@@ -466,6 +466,7 @@ const struct test segs_tests[] = {
 	  AXIS_ACCESS | AXIS_INDIRECT },
 	{ "the driver may reuse its scatterlists at once", lists_reused_at_once,
 	  AXIS_ACCESS | AXIS_INDIRECT },
-	{ "data of any length arrives", any_length, AXIS_CELLS | AXIS_INDIRECT },
+	{ "data of any length arrives", any_length,
+	  AXIS_CELLS | AXIS_POOLS | AXIS_INDIRECT },
 	{ 0 }
 };

@@ -11,6 +11,8 @@ static const char * const word[] = {
 	[IDENTITY] = "identity",
 	[BOUNCED] = "bounced",
 	[PHYSICAL_BOUNCED] = "bounced",
+	[POOLED] = "bounced",
+	[PHYSICAL_POOLED] = "bounced",
 	[TRANSLATED_MAPPED] = "translated-strict",
 	[TRANSLATED_CHECKED] = "translated-strict",
 	[DIRECT_ACCOUNTED] = "direct",
@@ -187,6 +189,23 @@ static void bounced_counters(struct run *t)
 	check_eq(drv_reap(&t->drv), 2);
 }
 
+static void pooled_counters(struct run *t)
+{
+	t->access = POOLED;
+	test_device(t, test_features(t));
+	vring_debug_device_init(&t->dev.vdev);
+	test_queue(t);
+	/* 120 bytes there, 20 there and back, beside a table of two; a block of 64 KiB. */
+	drv_submit(&t->drv, 1, 1, 20);
+	drv_submit(&t->drv, 1, 0, 100);
+	check_file(t, t->packed ? "0 test packed 16 2 2 4 0 140 1 0 65536\n" :
+				  "0 test split 16 2 2 4 0 140 1 0 65536\n");
+	check_eq(drv_dev_serve(&t->drv, 2), 2);
+	check_eq(drv_reap(&t->drv), 2);
+	check_file(t, t->packed ? "0 test packed 16 0 2 4 0 160 1 0 65536\n" :
+				  "0 test split 16 0 2 4 0 160 1 0 65536\n");
+}
+
 const struct test show_tests[] = {
 	{ "dma_access says how a device's memory is reached", access_words, AXIS_ACCESS },
 	{ "dma_access goes by the type of the domain", access_domains, 0 },
@@ -196,5 +215,6 @@ const struct test show_tests[] = {
 	{ "virtqueues in debugfs has a line for each queue", direct_counters, 0 },
 	{ "virtqueues in debugfs counts what is copied", copied_counters, 0 },
 	{ "virtqueues in debugfs counts what is bounced", bounced_counters, 0 },
+	{ "virtqueues in debugfs counts what is in a pool", pooled_counters, 0 },
 	{ 0 }
 };

@@ -6,7 +6,8 @@ static const char * const access_name[ACCESS_KINDS] = {
 	"translated", "physical", "direct", "identity", "bounced", "physical bounced",
 	"translated, bounce_max=0", "direct, accounted", "physical, accounted",
 	"translated, not coherent", "translated by the architecture",
-	"physical, not by the architecture", "translated, bounce_max=-1",
+	"physical, not by the architecture", "translated, bounce_max=-1", "pooled",
+	"physical pooled",
 };
 
 bool test_translated(const struct run *t)
@@ -25,6 +26,16 @@ bool test_unasked(const struct run *t)
 	return t->access == PHYSICAL;
 }
 
+bool test_pooled(const struct run *t)
+{
+	return t->access == POOLED || t->access == PHYSICAL_POOLED;
+}
+
+bool test_bounced(const struct run *t)
+{
+	return t->access == BOUNCED || t->access == PHYSICAL_BOUNCED || test_pooled(t);
+}
+
 bool test_has_cells(const struct run *t)
 {
 	if (test_translated(t))
@@ -40,6 +51,9 @@ u32 test_copied(const struct run *t)
 		return 4096;
 	case TRANSLATED_MAPPED:
 		return 128;
+	case POOLED:
+	case PHYSICAL_POOLED:
+		return SZ_4M;
 	default:
 		return 0;
 	}
@@ -49,7 +63,8 @@ unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len)
 {
 	const u32 copied = test_copied(t);
 
-	if (entries * len > copied || !test_translated(t))
+	/* 64 KiB is what a device has that says nothing of its segments. */
+	if (entries * len > min_t(u32, copied, SZ_64K))
 		return entries;
 	return !!entries;
 }
@@ -57,7 +72,8 @@ unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len)
 bool test_physical(const struct run *t)
 {
 	return t->access == PHYSICAL || t->access == PHYSICAL_BOUNCED ||
-	       t->access == PHYSICAL_ACCOUNTED || t->access == PHYSICAL_OPS;
+	       t->access == PHYSICAL_ACCOUNTED || t->access == PHYSICAL_OPS ||
+	       t->access == PHYSICAL_POOLED;
 }
 
 void test_bounce_max(const char *value)
@@ -99,6 +115,8 @@ void test_device(struct run *t, u64 features)
 		[TRANSLATED_OPS] = SHIM_DMA_DIRECT,
 		[PHYSICAL_OPS] = SHIM_DMA_DIRECT,
 		[TRANSLATED_CHECKED] = SHIM_DMA_TRANSLATED,
+		[POOLED] = SHIM_DMA_BOUNCED,
+		[PHYSICAL_POOLED] = SHIM_DMA_BOUNCED,
 	};
 
 	dma_accounted = t->access == DIRECT_ACCOUNTED || t->access == PHYSICAL_ACCOUNTED;
@@ -107,6 +125,8 @@ void test_device(struct run *t, u64 features)
 	test_bounce_max(t->access == TRANSLATED_MAPPED ? "0" :
 			t->access == TRANSLATED_CHECKED ? "-1" : "4096");
 	shim_param_cell_max(8192);
+	kernel_set_work(test_pooled(t) ? WORK_AT_ONCE : WORK_LATER);
+	dma_shared_only = test_pooled(t);
 	dev_init(&t->dev, features, mode[t->access]);
 	t->dev.parent.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;
 	t->dev.other.shim_noncoherent = t->access == TRANSLATED_NONCOHERENT;
@@ -168,13 +188,19 @@ const char *test_access_name(enum access access)
 	return access_name[access];
 }
 
-static const enum access uses_cells[] = { TRANSLATED, TRANSLATED_NONCOHERENT };
+/* Those that use cells for data, and those that have a pool. */
+static const enum access copies[] = {
+	TRANSLATED, TRANSLATED_NONCOHERENT, POOLED, PHYSICAL_POOLED,
+};
+
+#define CELLS	2
 
 /* Number of values that an axis has in this test. */
 static unsigned int values(unsigned int axes, unsigned int axis, bool packed)
 {
-	if (axis == AXIS_ACCESS && axes & AXIS_CELLS)
-		return ARRAY_SIZE(uses_cells);
+	if (axis == AXIS_ACCESS && axes & (AXIS_CELLS | AXIS_POOLS))
+		return (axes & AXIS_CELLS ? CELLS : 0) +
+		       (axes & AXIS_POOLS ? ARRAY_SIZE(copies) - CELLS : 0);
 	if (!(axes & axis))
 		return 1;
 	switch (axis) {
@@ -206,8 +232,8 @@ bool test_variant(unsigned int axes, bool packed, unsigned int nth, struct run *
 		.event = !digit[2], .indirect = !digit[3], .access = digit[4],
 		.premapped = digit[5],
 	};
-	if (axes & AXIS_CELLS)
-		v->access = uses_cells[digit[4]];
+	if (axes & (AXIS_CELLS | AXIS_POOLS))
+		v->access = copies[digit[4] + (axes & AXIS_CELLS ? 0 : CELLS)];
 	return !nth;
 }
 

@@ -172,6 +172,8 @@ typedef unsigned short umode_t;
 #define lower_32_bits(n)	((u32)(n))
 #define SZ_1K		1024
 #define SZ_4K		4096
+#define SZ_64K		0x10000
+#define SZ_4M		0x400000
 
 #define struct_size(p, m, n)	(sizeof(*(p)) + sizeof((p)->m[0]) * (size_t)(n))
 #define struct_size_t(t, m, n)	(sizeof(t) + sizeof(((t *)0)->m[0]) * (size_t)(n))
@@ -207,9 +209,10 @@ static inline bool is_power_of_2(unsigned long n)
 	return n && !(n & (n - 1));
 }
 
+/* Of 0 it is undefined. */
 static inline unsigned long roundup_pow_of_two(unsigned long n)
 {
-	return n < 2 ? 1 : 1UL << (64 - __builtin_clzl(n - 1));
+	return n == 1 ? 1 : 1UL << (n ? 64 - __builtin_clzl(n - 1) : 64);
 }
 
 static inline unsigned long rounddown_pow_of_two(unsigned long n)
@@ -233,6 +236,18 @@ static inline u32 array_index_nospec_u32(u32 i, u32 n)
 }
 
 #define array_index_nospec(i, n) array_index_nospec_u32(i, n)
+
+/* ---- bitmaps ---- */
+
+#define BITS_TO_LONGS(n)	DIV_ROUND_UP(n, BITS_PER_LONG)
+
+void bitmap_set(unsigned long *map, unsigned int start, unsigned int n);
+void bitmap_clear(unsigned long *map, unsigned int start, unsigned int n);
+unsigned long bitmap_find_next_zero_area(unsigned long *map, unsigned long size,
+					 unsigned long start, unsigned int n,
+					 unsigned long align_mask);
+
+/* ---- errors in pointers ---- */
 
 #define MAX_ERRNO	4095
 #define IS_ERR_VALUE(x)	((unsigned long)(void *)(x) >= (unsigned long)-MAX_ERRNO)
@@ -342,6 +357,8 @@ typedef struct { long counter; } atomic_long_t;
 #define atomic_set(v, i)	__atomic_store_n(&(v)->counter, i, __ATOMIC_RELAXED)
 #define atomic_inc(v)		((void)__atomic_add_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST))
 #define atomic_dec(v)		((void)__atomic_sub_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST))
+#define atomic_sub(i, v)	((void)__atomic_sub_fetch(&(v)->counter, i, __ATOMIC_SEQ_CST))
+#define atomic_add_return(i, v)	__atomic_add_fetch(&(v)->counter, i, __ATOMIC_SEQ_CST)
 #define atomic_inc_return(v)	__atomic_add_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST)
 #define atomic_dec_and_test(v)	(__atomic_sub_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST) == 0)
 #define atomic64_read		atomic_read
@@ -384,6 +401,7 @@ void shim_unlock(bool *locked, const char *file, int line);
 #define synchronize_rcu()		might_sleep()
 
 void shim_might_sleep(const char *file, int line);
+void shim_may_allocate(unsigned int gfp, const char *file, int line);
 
 /* ---- lists ---- */
 
@@ -430,6 +448,16 @@ static inline void list_del(struct list_head *e)
 	e->prev = NULL;
 }
 
+static inline size_t list_count_nodes(struct list_head *h)
+{
+	struct list_head *p;
+	size_t n = 0;
+
+	for (p = h->next; p != h; p = p->next)
+		n++;
+	return n;
+}
+
 static inline bool list_empty(const struct list_head *h)
 {
 	return h->next == h;
@@ -440,6 +468,7 @@ static inline bool list_empty(const struct list_head *h)
 #define __GFP_HIGHMEM		0x0002u
 #define __GFP_DMA32		0x0004u
 #define __GFP_ZERO		0x0100u
+#define __GFP_IO		0x0040u
 #define __GFP_RECLAIM		0x0400u
 #define __GFP_NOWARN		0x2000u
 #define __GFP_NOMEMALLOC	0x80000u
@@ -447,7 +476,7 @@ static inline bool list_empty(const struct list_head *h)
 #define __GFP_NOFAIL		0x8000u
 #define __GFP_COMP		0x40000u
 #define __GFP_ACCOUNT		0x400000u
-#define GFP_KERNEL		(__GFP_RECLAIM | 0x40u)
+#define GFP_KERNEL		(__GFP_RECLAIM | __GFP_IO)
 #define GFP_NOIO		__GFP_RECLAIM
 #define GFP_NOFS		__GFP_RECLAIM
 #define GFP_ATOMIC		0x20u
@@ -457,6 +486,10 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
 {
 	return gfp & __GFP_RECLAIM;
 }
+
+/* No allocation waits for I/O between these. */
+unsigned int memalloc_noio_save(void);
+void memalloc_noio_restore(unsigned int flags);
 
 void *shim_alloc(size_t size, size_t align, gfp_t gfp, const char *file, int line);
 void shim_free(const void *p);
@@ -706,6 +739,7 @@ struct device {
 	unsigned int shim_bounce_in;	/* so many mappings from now one is bounced */
 	bool shim_bounces;		/* one was */
 	bool shim_syncs_late;		/* no sync is needed before one was, as in 6.12 */
+	bool shim_restricted;		/* coherent memory is of the pool it bounces in */
 };
 
 #define dev_name(d)		((d)->init_name ? (d)->init_name : "device")
@@ -720,6 +754,7 @@ struct device {
 #define device_iommu_mapped(d) \
 	((d)->shim_mode == SHIM_DMA_IDENTITY || (d)->shim_mode == SHIM_DMA_TRANSLATED)
 #define is_swiotlb_force_bounce(d) ((d)->shim_mode == SHIM_DMA_BOUNCED)
+#define is_swiotlb_for_alloc(d)	((d)->shim_restricted)
 #define module_param(n, t, p) \
 	void shim_param_##n(t val) \
 	{ \
@@ -818,6 +853,8 @@ dma_addr_t dma_map_page_attrs(struct device *dev, struct page *page, size_t offs
 			      size_t size, enum dma_data_direction dir, unsigned long attrs);
 void dma_unmap_page_attrs(struct device *dev, dma_addr_t addr, size_t size,
 			  enum dma_data_direction dir, unsigned long attrs);
+dma_addr_t dma_map_single_attrs(struct device *dev, void *p, size_t size,
+				enum dma_data_direction dir, unsigned long attrs);
 unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sg, int nents,
 			      enum dma_data_direction dir, unsigned long attrs);
 void dma_unmap_sg_attrs(struct device *dev, struct scatterlist *sg, int nents,
@@ -847,8 +884,6 @@ int dma_set_coherent_mask(struct device *dev, u64 mask);
 #define dma_opt_mapping_size(d)		dma_max_mapping_size(d)
 #define dma_map_page(d, p, o, s, r)	dma_map_page_attrs(d, p, o, s, r, 0)
 #define dma_unmap_page(d, a, s, r)	dma_unmap_page_attrs(d, a, s, r, 0)
-#define dma_map_single_attrs(d, p, s, r, a) \
-	dma_map_page_attrs(d, virt_to_page(p), offset_in_page(p), s, r, a)
 #define dma_unmap_single_attrs(d, h, s, r, a) dma_unmap_page_attrs(d, h, s, r, a)
 #define dma_map_single(d, p, s, r)	dma_map_single_attrs(d, p, s, r, 0)
 #define dma_unmap_single(d, a, s, r)	dma_unmap_single_attrs(d, a, s, r, 0)
@@ -908,6 +943,25 @@ typedef int irqreturn_t;
 #define ktime_get()		((ktime_t)0)
 #define ktime_sub(a, b)		((a) - (b))
 #define ktime_to_ms(t)		((t) / 1000000)
+
+#define HZ			250
+#define time_before64(a, b)	((s64)((a) - (b)) < 0)
+
+u64 get_jiffies_64(void);
+
+/* When work is done the test says, kernel_set_work(). */
+struct work_struct {
+	void (*func)(struct work_struct *work);
+	struct work_struct *next;
+	bool pending;
+};
+
+#define system_unbound_wq	NULL
+#define INIT_WORK(w, f)		(*(w) = (struct work_struct){ .func = (f) })
+#define queue_work(q, w)	((void)(q), shim_queue_work(w))
+
+bool shim_queue_work(struct work_struct *work);
+bool cancel_work_sync(struct work_struct *work);
 
 /* A tracepoint counts its hits by name; its fields are not evaluated. */
 void shim_trace(const char *name);

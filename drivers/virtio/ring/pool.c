@@ -1,0 +1,681 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The pool of a virtqueue: memory that it shares with its device for good, where
+ * swiotlb would copy every buffer (swiotlb=force, confidential guests).  What is
+ * copied in any case is copied there: nothing has to be mapped, and no lock be
+ * taken, since the driver serializes its calls.
+ *
+ * A request has one run of units for all that the device is to see of it.  The
+ * largest lists come first, aligned to pages as swiotlb has them: hosts count on
+ * that.  What there is no run for is left to swiotlb, and a work item makes the
+ * pool larger: shared memory is slow to come by, and may have to be waited for.
+ *
+ * The rules of swiotlb apply: what the device may write is copied in when the
+ * request is added, and back when it completes.  All of the pool can be seen and
+ * written by the device at any time, but only what is in use is looked at, once,
+ * and where it goes is known from private memory.
+ */
+#include <linux/align.h>
+#include <linux/bitmap.h>
+#include <linux/bits.h>
+#include <linux/err.h>
+#include <linux/jiffies.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "ring.h"
+
+/* Bytes that are taken and given back together. */
+#define POOL_UNIT	512U
+
+/* Smaller lists and tables start at multiples of this. */
+#define POOL_ALIGN	16U
+
+/* Bytes of the smallest block, which the first one is, and of the largest. */
+#define POOL_FIRST	max_t(u32, SZ_64K, PAGE_SIZE)
+#define POOL_LARGEST	SZ_4M
+
+/* Unless memory is short each block has twice the size of the one before. */
+#define POOL_BLOCKS	16
+
+/* How long not to ask again for memory that there was not, in jiffies. */
+#define POOL_RETRY	HZ
+
+static_assert(PAGE_SIZE % POOL_UNIT == 0);
+
+/**
+ * struct pool_block - an allocation of shared memory
+ * @mem: the memory, aligned to a page
+ * @addr: its DMA address
+ * @units: how many units it has
+ * @free: how many of them are free
+ * @next: where to look for a run first
+ * @used: a bit for each unit
+ */
+struct pool_block {
+	void *mem;
+	dma_addr_t addr;
+	u32 units;
+	u32 free;
+	u32 next;
+	unsigned long used[];
+};
+
+/**
+ * struct vring_pool - the pool of a virtqueue
+ * @vq: the virtqueue
+ * @num: number of blocks
+ * @last: the block to look at first
+ * @block: the blocks
+ * @growing: the work is to be done, or @grown has not been taken yet
+ * @size: bytes of the next block, if no request needs more
+ * @want: bytes of the block to be allocated
+ * @retry: when to ask again for a block that there was no memory for; 64 bits, as
+ *	months may pass before the pool has to grow again
+ * @grown: a new block, or an error; from the work to the queue
+ * @work: allocates a block
+ */
+struct vring_pool {
+	struct vring_virtqueue *vq;
+	u32 num;
+	u32 last;
+	struct pool_block *block[POOL_BLOCKS];
+	bool growing;
+	u32 size;
+	u32 want;
+	u64 retry;
+	struct pool_block *grown;
+	struct work_struct work;
+};
+
+/* Where a piece of a run goes when the request completes. */
+struct pool_piece {
+	struct page *page;
+	u32 offset;		/* in @page in bytes, may be beyond it */
+	u32 len;
+	u32 at;			/* in the run, in bytes */
+};
+
+/**
+ * struct vring_run - what a request in flight has of the pool
+ * @one: the piece that is copied back, if it is but one
+ * @many: the pieces otherwise
+ * @pieces: how many
+ * @table: where the indirect table is, in bytes, if the request has one
+ * @unit: index of its first unit
+ * @units: number of its units
+ * @block: index of its block
+ */
+struct vring_run {
+	union {
+		struct pool_piece one;
+		struct pool_piece *many;
+	};
+	u32 pieces;
+	u32 table;
+	u16 unit;
+	u16 units;
+	u8 block;
+};
+
+static_assert(POOL_LARGEST / POOL_UNIT <= U16_MAX);
+static_assert(POOL_BLOCKS <= U8_MAX);
+
+/*
+ * Offsets in a run of the lists that were placed.  A request of any length is
+ * planned, before it is found to be too long.
+ */
+struct pool_plan {
+	u64 large;		/* end of what is aligned to pages */
+	u64 small;		/* end of the rest, counted from there */
+};
+
+/* --- blocks --- */
+
+static u32 queue_pages(const struct vring_virtqueue *vq)
+{
+	return (u32)vq->stats.cell_bytes / PAGE_SIZE;
+}
+
+/*
+ * May a queue have so many pages more?  Half of the bound is kept for all queues
+ * of the device, in equal shares, and the other half is for those who ask first.
+ */
+static bool pages_claim(struct vring_virtqueue *vq, u32 num)
+{
+	struct virtio_device *vdev = vq->vq.vdev;
+	const u32 own = queue_pages(vq);
+	struct virtqueue *other;
+	u32 share, kept = 0;
+
+	spin_lock(&vdev->vqs_list_lock);
+	share = vq->cell_pages / 2 / max_t(size_t, list_count_nodes(&vdev->vqs), 1);
+	list_for_each_entry(other, &vdev->vqs, list)
+		if (other != &vq->vq)
+			kept += share - min(share, queue_pages(to_vring(other)));
+	spin_unlock(&vdev->vqs_list_lock);
+
+	/* Nobody's share is worth as much as somebody's first block. */
+	if (!own || own + num <= share)
+		kept = 0;
+	if (atomic_add_return(num, &vdev->cell_pages) <= vq->cell_pages - kept)
+		return true;
+	atomic_sub(num, &vdev->cell_pages);
+	return false;
+}
+
+static struct pool_block *block_alloc(struct vring_virtqueue *vq, u32 size)
+{
+	const u32 units = size / POOL_UNIT, num = size / PAGE_SIZE;
+	struct pool_block *block;
+
+	if (!pages_claim(vq, num))
+		return ERR_PTR(-ENOSPC);
+	block = kzalloc(struct_size(block, used, BITS_TO_LONGS(units)),
+			GFP_KERNEL);
+	if (!block)
+		goto err_count;
+	block->mem = vring_dma_alloc(vq->dma_dev, size, &block->addr,
+				     GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY |
+				     __GFP_NOMEMALLOC);
+	if (!block->mem)
+		goto err_free;
+	block->units = units;
+	block->free = units;
+	return block;
+
+err_free:
+	kfree(block);
+err_count:
+	atomic_sub(num, &vq->vq.vdev->cell_pages);
+	return ERR_PTR(-ENOMEM);
+}
+
+static void block_free(struct vring_virtqueue *vq, struct pool_block *block)
+{
+	const u32 size = block->units * POOL_UNIT;
+
+	vring_dma_free(vq->dma_dev, size, block->mem, block->addr);
+	atomic_sub(size / PAGE_SIZE, &vq->vq.vdev->cell_pages);
+	kfree(block);
+}
+
+/* Is a run in a single word of the bitmap? */
+static bool run_in_word(u32 unit, u32 units)
+{
+	return unit % BITS_PER_LONG + units <= BITS_PER_LONG;
+}
+
+static unsigned long run_mask(u32 unit, u32 units)
+{
+	return GENMASK(units - 1, 0) << unit % BITS_PER_LONG;
+}
+
+static unsigned long *run_word(struct pool_block *block, u32 unit)
+{
+	return &block->used[unit / BITS_PER_LONG];
+}
+
+/* Take a run of a block; false if it has none. */
+static bool block_take(struct pool_block *block, u32 units, unsigned long align,
+		       u16 *unit)
+{
+	u32 next = ALIGN(block->next, align);
+	unsigned long at;
+
+	if (block->free < units)
+		return false;
+	/* Most often what follows is free and within a word. */
+	if (next + units > block->units)
+		next = 0;
+	if (run_in_word(next, units) &&
+	    likely(!(*run_word(block, next) & run_mask(next, units)))) {
+		*run_word(block, next) |= run_mask(next, units);
+		at = next;
+		goto taken;
+	}
+
+	at = bitmap_find_next_zero_area(block->used, block->units, next,
+					units, align - 1);
+	if (at >= block->units) {
+		at = bitmap_find_next_zero_area(block->used, block->units, 0,
+						units, align - 1);
+		if (at >= block->units)
+			return false;
+	}
+	bitmap_set(block->used, at, units);
+
+taken:
+	block->free -= units;
+	block->next = at + units;
+	*unit = at;
+	return true;
+}
+
+/* --- growth --- */
+
+static void pool_work(struct work_struct *work)
+{
+	struct vring_pool *pool = container_of(work, struct vring_pool, work);
+	/* Who deletes the queue of a disk that is frozen waits for this work. */
+	unsigned int noio = memalloc_noio_save();
+
+	/* The block before the pointer to it; pairs with pool_grown(). */
+	smp_store_release(&pool->grown, block_alloc(pool->vq, pool->want));
+	memalloc_noio_restore(noio);
+}
+
+/* Has the work brought a block? */
+static bool pool_grown(struct vring_pool *pool)
+{
+	/* Pairs with pool_work(). */
+	struct pool_block *block = smp_load_acquire(&pool->grown);
+
+	if (!block)
+		return false;
+	pool->grown = NULL;
+	pool->growing = false;
+	if (IS_ERR(block)) {
+		/* There may be no piece of memory that is so long. */
+		pool->size = max(pool->want / 2, POOL_FIRST);
+		pool->retry = get_jiffies_64() + POOL_RETRY;
+		return false;
+	}
+	pool->size = min(pool->want * 2, POOL_LARGEST);
+	pool->vq->stats.cell_bytes += block->units * POOL_UNIT;
+	pool->block[pool->num++] = block;
+	return true;
+}
+
+/* Have a block allocated that a run of so many bytes fits into. */
+static void pool_grow(struct vring_pool *pool, u32 len)
+{
+	struct vring_virtqueue *vq = pool->vq;
+	u32 size;
+
+	if (pool->growing || pool->num == POOL_BLOCKS ||
+	    time_before64(get_jiffies_64(), pool->retry))
+		return;
+	size = roundup_pow_of_two(max(pool->size, len));
+	/* What is left, if that is less. */
+	while (size / PAGE_SIZE + atomic_read(&vq->vq.vdev->cell_pages) >
+	       vq->cell_pages) {
+		size /= 2;
+		if (size < len || size < POOL_FIRST)
+			return;
+	}
+	pool->want = size;
+	pool->growing = true;
+	queue_work(system_unbound_wq, &pool->work);
+}
+
+/**
+ * vring_pool_init_queue - decide whether a queue has a pool
+ * @vq: the virtqueue, its mapping and its bounds chosen
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int vring_pool_init_queue(struct vring_virtqueue *vq)
+{
+	struct vring_pool *pool;
+
+	/* Neither where buffers are not to be copied here, as the checkers want. */
+	if (!IS_ENABLED(CONFIG_HAS_DMA) || !vq->bounce || !vq->small_max)
+		return 0;
+	pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+	if (!pool)
+		return -ENOMEM;
+	pool->vq = vq;
+	pool->size = POOL_FIRST;
+	INIT_WORK(&pool->work, pool_work);
+	vq->pool = pool;
+	vq->mapping = VRING_MAP_POOL;
+	/* Memory that is shared for good is not synchronized. */
+	vq->cell_sync = false;
+	vq->cell_pages = min(vq->cell_pages, vring_dma_shared_pages(vq));
+	return 0;
+}
+
+/**
+ * vring_pool_free_queue - free the pool of a queue that has no request in flight
+ * @vq: the virtqueue
+ *
+ * Context: may sleep.
+ */
+void vring_pool_free_queue(struct vring_virtqueue *vq)
+{
+	struct vring_pool *pool = vq->pool;
+	u32 i;
+
+	if (!pool)
+		return;
+	cancel_work_sync(&pool->work);
+	pool_grown(pool);
+	for (i = 0; i < pool->num; i++)
+		block_free(vq, pool->block[i]);
+	kfree(pool);
+	vq->pool = NULL;
+}
+
+/**
+ * vring_pool_alloc - prepare a ring for runs of its queue's pool
+ * @vq: the virtqueue
+ * @ring: the ring, @num set
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int vring_pool_alloc(const struct vring_virtqueue *vq, struct vring_ring *ring)
+{
+	if (vq->mapping != VRING_MAP_POOL)
+		return 0;
+	ring->run = kvcalloc(ring->num, sizeof(*ring->run), GFP_KERNEL);
+	return ring->run ? 0 : -ENOMEM;
+}
+
+/* --- requests --- */
+
+/* Take a run of so many bytes; false if there is none now. */
+static bool run_take(struct vring_virtqueue *vq, struct vring_run *run,
+		     u64 len, u32 align)
+{
+	struct vring_pool *pool = vq->pool;
+	const u32 units = max(DIV_ROUND_UP((u32)len, POOL_UNIT), 1U);
+	u32 i, n = pool->last;
+
+	if (unlikely(len > POOL_LARGEST))
+		return false;
+	align = max(align / POOL_UNIT, 1U);
+	run->units = units;
+	for (i = 0; i < pool->num; i++) {
+		if (likely(block_take(pool->block[n], units, align, &run->unit)))
+			goto taken;
+		n = n + 1 < pool->num ? n + 1 : 0;
+	}
+	pool_grow(pool, len);
+	if (!pool_grown(pool))
+		return false;
+	n = pool->num - 1;
+	if (!block_take(pool->block[n], units, align, &run->unit))
+		return false;
+
+taken:
+	pool->last = n;
+	run->block = n;
+	run->pieces = 0;
+	return true;
+}
+
+static struct pool_block *run_block(const struct vring_virtqueue *vq,
+				    const struct vring_run *run)
+{
+	return vq->pool->block[run->block];
+}
+
+static void run_give(struct vring_virtqueue *vq, const struct vring_run *run)
+{
+	struct pool_block *block = run_block(vq, run);
+
+	if (run_in_word(run->unit, run->units))
+		*run_word(block, run->unit) &= ~run_mask(run->unit, run->units);
+	else
+		bitmap_clear(block->used, run->unit, run->units);
+	block->free += run->units;
+}
+
+static void *run_mem(const struct vring_virtqueue *vq,
+		     const struct vring_run *run)
+{
+	return run_block(vq, run)->mem + run->unit * POOL_UNIT;
+}
+
+static dma_addr_t run_addr(const struct vring_virtqueue *vq,
+			   const struct vring_run *run)
+{
+	return run_block(vq, run)->addr + run->unit * POOL_UNIT;
+}
+
+/* How the device finds a list of so many bytes aligned. */
+static u32 list_align(u64 len)
+{
+	if (len >= PAGE_SIZE)
+		return PAGE_SIZE;
+	return len >= POOL_UNIT ? POOL_UNIT : POOL_ALIGN;
+}
+
+/* Place a list; returns its offset among the large ones or among the others. */
+static u64 plan_list(struct pool_plan *plan, u64 len)
+{
+	const u32 align = list_align(len);
+	u64 *end = align == PAGE_SIZE ? &plan->large : &plan->small;
+	u64 at = ALIGN(*end, align);
+
+	*end = at + len;
+	return at;
+}
+
+/* Where the others begin. */
+static u64 plan_others(const struct pool_plan *plan)
+{
+	return ALIGN(plan->large, POOL_UNIT);
+}
+
+/* Copy an entry into a run, and remember the way back. */
+static void run_copy(struct vring_virtqueue *vq, struct vring_run *run,
+		     struct pool_piece *pieces, struct scatterlist *sg,
+		     void *mem, size_t at, bool in)
+{
+	/* First: no poison may come back with what the device wrote. */
+	vring_kmsan_entry(sg, in);
+	vring_cell_copy(mem + at, sg_page(sg), sg->offset, sg->length, false);
+	vq->stats.bounced_bytes += sg->length;
+	if (in)
+		pieces[run->pieces++] = (struct pool_piece) {
+			.page = sg_page(sg),
+			.offset = sg->offset,
+			.len = sg->length,
+			.at = at,
+		};
+}
+
+/**
+ * vring_pool_map_single - copy a request of a single entry into the pool
+ * @vq: the virtqueue, VRING_MAP_POOL and not premapped
+ * @id: id of the descriptor
+ * @sg: the entry
+ * @in: the device writes it
+ * @undo: what completion has to undo
+ *
+ * Context: any, serialized by the driver.
+ * Return: its DMA address, DMA_MAPPING_ERROR if the pool has no room for it.
+ */
+dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
+				 struct scatterlist *sg, bool in, u8 *undo)
+{
+	struct vring_run *run = &vq->ring.run[id];
+
+	if (unlikely(!run_take(vq, run, sg->length, list_align(sg->length))))
+		return DMA_MAPPING_ERROR;
+	run_copy(vq, run, &run->one, sg, run_mem(vq, run), 0, in);
+	*undo = VRING_UNDO_POOL;
+	return run_addr(vq, run);
+}
+
+/* Number of segments that a list makes, each no longer than @max if it is joined. */
+static u32 list_segs(struct scatterlist *sg, u32 *left, u32 max, u64 *len,
+		     u32 *entries)
+{
+	u32 segs = 0, room = 0;
+
+	*len = 0;
+	for (*entries = 0; sg && *entries < *left; sg = vring_sg_next(sg)) {
+		if (!segs || sg->length > room) {
+			segs++;
+			room = max(max, sg->length);
+		}
+		room -= sg->length;
+		*len += sg->length;
+		++*entries;
+	}
+	*left -= *entries;
+	return segs;
+}
+
+/**
+ * vring_pool_map - copy a request into the pool
+ * @vq: the virtqueue, its scratch array long enough
+ * @req: @id and @num set; the rest is filled in
+ * @sgs: the driver's scatterlists, device-readable ones first
+ * @out_sgs: number of device-readable scatterlists
+ * @in_sgs: number of device-writable scatterlists
+ * @gfp: how to allocate what a large request needs
+ *
+ * Entries are joined within a list but not across lists, as in cell.c.  Of what
+ * the driver mapped itself only the indirect table goes there.
+ *
+ * Context: any that @gfp allows, serialized by the driver.
+ * Return: 0; -EINVAL if the lists have less than @req->num entries; -EAGAIN if
+ * there is no room, and the request has to be mapped with vring_dma_map().
+ */
+int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
+		   struct scatterlist *sgs[], unsigned int out_sgs,
+		   unsigned int in_sgs, gfp_t gfp)
+{
+	const unsigned int lists = out_sgs + in_sgs;
+	const u32 max = vring_dma_max_seg(vq);
+	struct vring_run *run = &vq->ring.run[req->id];
+	struct vring_seg *seg = vq->scratch;
+	u32 left = req->num, pieces = 0, segs = 0, entries;
+	struct pool_plan plan = { };
+	struct pool_piece *piece;
+	u64 len, at, others, in_len = 0;
+	dma_addr_t addr;
+	unsigned int n;
+	void *mem;
+	int err;
+
+	if (vq->premapped) {
+		err = vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
+		len = req->num * sizeof(struct vring_desc);
+		if (!err && vq->indirect && req->num > 1 &&
+		    run_take(vq, run, len, POOL_UNIT)) {
+			run->table = 0;
+			req->undo = VRING_UNDO_POOL;
+		}
+		return err;
+	}
+
+	for (n = 0; n < lists; n++) {
+		/* The count rules: a list may have room to spare. */
+		segs += list_segs(sgs[n], &left, max, &len, &entries);
+		if (n >= out_sgs) {
+			in_len += len;
+			pieces += entries;
+		}
+		plan_list(&plan, len);
+	}
+	if (WARN_ON_ONCE(left))
+		return -EINVAL;
+	others = plan_others(&plan);
+	at = others + ALIGN(plan.small, POOL_ALIGN);
+	len = at;
+	if (vq->indirect && segs > 1)
+		len += segs * sizeof(struct vring_desc);
+	if (unlikely(!run_take(vq, run, len, plan.large ? PAGE_SIZE : POOL_UNIT)))
+		return -EAGAIN;
+	piece = &run->one;
+	if (pieces > 1) {
+		piece = kmalloc_array(pieces, sizeof(*piece),
+				      gfp & ~__GFP_HIGHMEM);
+		if (unlikely(!piece)) {
+			run_give(vq, run);
+			return -EAGAIN;
+		}
+		run->many = piece;
+	}
+
+	mem = run_mem(vq, run);
+	addr = run_addr(vq, run);
+	run->table = at;
+	left = req->num;
+	plan = (struct pool_plan) { };
+	for (n = 0; n < lists; n++) {
+		const bool in = n >= out_sgs;
+		struct scatterlist *sg;
+		u32 room = 0, rest;
+
+		rest = left;
+		if (!list_segs(sgs[n], &left, max, &len, &entries))
+			continue;
+		at = plan_list(&plan, len);
+		if (len < PAGE_SIZE)
+			at += others;
+		for (sg = sgs[n]; rest > left; sg = vring_sg_next(sg), rest--) {
+			run_copy(vq, run, piece, sg, mem, at, in);
+			if (rest == left + entries || sg->length > room) {
+				seg->addr = addr + at;
+				seg->len = 0;
+				seg->flags = in ? VRING_SEG_WRITE : 0;
+				seg++;
+				room = max(max, sg->length);
+			}
+			seg[-1].len += sg->length;
+			room -= sg->length;
+			at += sg->length;
+		}
+	}
+
+	req->segs = vq->scratch;
+	req->linear = true;
+	req->num = segs;
+	req->in_len = min_t(u64, in_len, U32_MAX);
+	req->undo = VRING_UNDO_POOL;
+	return 0;
+}
+
+/**
+ * vring_pool_table - the place that a request's run has for its indirect table
+ * @vq: the virtqueue
+ * @req: the request, VRING_UNDO_POOL set; @table is filled in
+ *
+ * Context: any, serialized by the driver.
+ * Return: the table.
+ */
+void *vring_pool_table(struct vring_virtqueue *vq, struct vring_request *req)
+{
+	const struct vring_run *run = &vq->ring.run[req->id];
+
+	req->table = run_addr(vq, run) + run->table;
+	return run_mem(vq, run) + run->table;
+}
+
+/**
+ * vring_pool_unmap - copy back what a request got, and free its run
+ * @vq: the virtqueue
+ * @id: id of its first descriptor
+ * @discard: nobody wants what the device wrote; do not touch the buffers
+ *
+ * Context: any, serialized by the driver.
+ */
+void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
+{
+	struct vring_run *run = &vq->ring.run[id];
+	const struct pool_piece *piece = run->pieces > 1 ? run->many : &run->one;
+	void *mem = run_mem(vq, run);
+	u32 i;
+
+	for (i = 0; i < run->pieces && !discard; i++, piece++) {
+		vring_cell_copy(mem + piece->at, piece->page, piece->offset,
+				piece->len, true);
+		vq->stats.bounced_bytes += piece->len;
+	}
+	if (run->pieces > 1)
+		kfree(run->many);
+	run_give(vq, run);
+}
