@@ -439,14 +439,26 @@ static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 	return err;
 }
 
-/* Copy a list into its place in a cell, and remember the way back. */
-static void xfer_copy(struct vring_xfer *xfer, struct scatterlist *sg,
-		      u32 entries, void *cell, dma_addr_t addr, bool in)
+static __always_inline void copy_to(struct vring_virtqueue *vq, void *cell,
+				    struct scatterlist *sg)
 {
+	vring_cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
+	vq->stats.bounced_bytes += sg->length;
+}
+
+/* Copy a list into its place in a cell, and remember the way back. */
+static void xfer_copy(struct vring_virtqueue *vq, struct vring_xfer *xfer,
+		      struct scatterlist *sg, u32 entries, void *cell,
+		      dma_addr_t addr, bool in)
+{
+	/* Only what is all there is, is copied back in part, see below. */
+	const bool copy = vring_copies_in(vq, in) || xfer->nin;
+
 	for (; entries--; sg = vring_sg_next(sg)) {
 		/* First: no poison may come back with what the device wrote. */
 		vring_kmsan_entry(sg, in);
-		vring_cell_copy(cell, sg_page(sg), sg->offset, sg->length, false);
+		if (copy)
+			copy_to(vq, cell, sg);
 		if (in)
 			xfer_copies(xfer)[xfer->ncopies++] = (struct vring_copy) {
 				.page = sg_page(sg),
@@ -487,9 +499,9 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 				&addr);
 	if (cell) {
 		vring_kmsan_entry(sg, in);
-		vring_cell_copy(cell, sg_page(sg), sg->offset, len, false);
+		if (vring_copies_in(vq, in))
+			copy_to(vq, cell, sg);
 		vring_dma_give_cell(vq, addr, len, in);
-		vq->stats.bounced_bytes += len;
 		/* A cell that the device only reads needs nothing undone. */
 		if (!in)
 			return addr;
@@ -626,10 +638,9 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		}
 		seg->addr = plan.addr[kind] + offset;
 		seg->len = list.len;
-		xfer_copy(xfer, sgs[n], list.entries, plan.mem[kind] + offset,
-			  seg->addr, in);
+		xfer_copy(vq, xfer, sgs[n], list.entries,
+			  plan.mem[kind] + offset, seg->addr, in);
 		vring_dma_give_cell(vq, seg->addr, list.len, in);
-		vq->stats.bounced_bytes += list.len;
 		seg->flags = flags;
 		seg++;
 	}
@@ -643,39 +654,46 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	return 0;
 }
 
-/* Pass on what the device wrote to a piece of a cell. */
-static __always_inline void copy_back(struct vring_virtqueue *vq,
-				      const struct vring_copy *copy)
+/* Pass on what the device wrote to a piece of a cell, so many bytes at most. */
+static __always_inline u32 copy_back(struct vring_virtqueue *vq,
+				     const struct vring_copy *copy, u32 max)
 {
-	vring_dma_take_cell(vq, copy->addr, copy->len);
-	vring_cell_copy(copy->cell, copy->page, copy->offset, copy->len, true);
-	vq->stats.bounced_bytes += copy->len;
+	const u32 len = min(copy->len, max);
+
+	if (unlikely(!len))
+		return 0;
+	vring_dma_take_cell(vq, copy->addr, len);
+	vring_cell_copy(copy->cell, copy->page, copy->offset, len, true);
+	vq->stats.bounced_bytes += len;
+	return len;
 }
 
 /**
  * vring_cell_copy_back - undo vring_cell_map_single() of what was copied
  * @vq: the virtqueue
  * @id: id of the descriptor
+ * @len: as in vring_release()
  *
  * Context: any, serialized by the driver.
  */
-void vring_cell_copy_back(struct vring_virtqueue *vq, u16 id)
+void vring_cell_copy_back(struct vring_virtqueue *vq, u16 id, u32 len)
 {
-	copy_back(vq, (struct vring_copy *)xfer_of(vq, id)->space);
+	copy_back(vq, (struct vring_copy *)xfer_of(vq, id)->space, len);
 }
 
 /**
  * vring_cell_unmap - unmap a translated request and copy back what it got
  * @vq: the virtqueue
  * @id: id of its first descriptor
- * @discard: nobody wants what the device wrote; do not touch the buffers
+ * @len: as in vring_release()
  *
  * Context: any, serialized by the driver.
  */
-void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
+void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, u32 len)
 {
 	struct vring_xfer *xfer = xfer_of(vq, id);
 	struct scatterlist *sgs = xfer_sgs(xfer);
+	const bool discard = !len;
 	u32 i;
 
 	if (xfer->nout)
@@ -684,8 +702,11 @@ void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
 	if (xfer->nin)
 		vring_dma_unmap_sgs(vq, sgs + xfer->nout, xfer->nin, true,
 				    xfer->apart[true], discard);
-	for (i = 0; i < xfer->ncopies && !discard; i++)
-		copy_back(vq, &xfer_copies(xfer)[i]);
+	/* Where in the request a copy is, is known if nothing is between them. */
+	if (xfer->nin && !discard)
+		len = VRING_ALL;
+	for (i = 0; i < xfer->ncopies && len; i++)
+		len -= copy_back(vq, &xfer_copies(xfer)[i], len);
 	kfree(xfer->mem);
 }
 

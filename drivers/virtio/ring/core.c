@@ -38,10 +38,10 @@ static struct vring_indirect *vring_alloc_indirect(u32 descs, u32 segs, gfp_t gf
 }
 
 static void vring_free_indirect(struct vring_virtqueue *vq,
-				struct vring_indirect *ind, bool discard)
+				struct vring_indirect *ind, u32 len)
 {
 	vring_dma_unmap_table(vq, ind);
-	vring_dma_unmap(vq, ind->segs, 0, ind->num, discard);
+	vring_dma_unmap(vq, ind->segs, 0, ind->num, !len);
 	kfree(ind);
 }
 
@@ -117,7 +117,9 @@ static struct vring_indirect *vring_add_table(struct vring_virtqueue *vq,
 	table = vring_cell_table(vq, req);
 	if (likely(table)) {
 		vring_fill_table(vq, table, req->segs, req->num);
-		vring_dma_give_cell(vq, req->table, req->table_len, false);
+		if (!(req->undo & VRING_UNDO_POOL))
+			vring_dma_give_cell(vq, req->table, req->table_len,
+					    false);
 		return NULL;
 	}
 
@@ -181,19 +183,20 @@ static int vring_no_space(struct vring_virtqueue *vq, unsigned int out_sgs)
 	return -ENOSPC;
 }
 
+/* @len is as in vring_release(). */
 static void vring_undo(struct vring_virtqueue *vq, u16 id, u8 undo,
-		       struct vring_indirect *ind, u32 num, bool discard)
+		       struct vring_indirect *ind, u32 num, u32 len)
 {
-	if (undo & VRING_UNDO_COPY && !discard)
-		vring_cell_copy_back(vq, id);
+	if (undo & VRING_UNDO_COPY)
+		vring_cell_copy_back(vq, id, len);
 	if (undo & VRING_UNDO_XFER)
-		vring_cell_unmap(vq, id, discard);
+		vring_cell_unmap(vq, id, len);
 	if (undo & VRING_UNDO_POOL)
-		vring_pool_unmap(vq, id, discard);
+		vring_pool_unmap(vq, id, len);
 	if (undo & VRING_UNDO_INDIRECT)
-		vring_free_indirect(vq, ind, discard);
+		vring_free_indirect(vq, ind, len);
 	if (undo & VRING_UNDO_SEGS)
-		vring_dma_unmap(vq, vq->ring.segs, id, num, discard);
+		vring_dma_unmap(vq, vq->ring.segs, id, num, !len);
 }
 
 /* A request is mapped: remember it, and take its ids off the free list. */
@@ -293,7 +296,7 @@ mapped:
 		else if (unlikely(req.num > vq->vq.num_free))
 			err = vring_no_space(vq, out_sgs);
 		if (unlikely(err)) {
-			vring_undo(vq, req.id, req.undo, ind, 0, false);
+			vring_undo(vq, req.id, req.undo, ind, 0, VRING_ALL);
 			return err;
 		}
 		if (!req.linear) {
@@ -383,14 +386,14 @@ static __always_inline int virtqueue_add_list(struct virtqueue *_vq,
 /* Returns the number of descriptors that are free again. */
 static __always_inline u16 __vring_release(struct vring_virtqueue *vq,
 					   struct vring_state *state, u16 id,
-					   void **ctx, bool discard)
+					   void **ctx, u32 len)
 {
 	u16 num = state->num;
 
 	trace_virtio_ring_unmap(&vq->vq, state->segs);
 	if (state->undo)
 		vring_undo(vq, id, state->undo, state->indirect, state->segs,
-			   discard);
+			   len);
 	if (ctx && !vq->indirect)
 		*ctx = state->ctx;
 
@@ -409,13 +412,14 @@ static __always_inline u16 __vring_release(struct vring_virtqueue *vq,
  * @vq: the virtqueue
  * @id: id of its first descriptor
  * @ctx: where to put its context, or NULL
- * @discard: nobody wants what the device wrote; do not touch the buffers
+ * @len: how many bytes of what the device wrote are wanted at least, VRING_ALL or
+ *	less; 0: do not touch the buffers
  *
  * Undoes what was mapped and puts its ids on the free list.
  */
-void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx, bool discard)
+void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx, u32 len)
 {
-	__vring_release(vq, &vq->ring.state[id], id, ctx, discard);
+	__vring_release(vq, &vq->ring.state[id], id, ctx, len);
 }
 
 /*
@@ -576,7 +580,8 @@ static __always_inline void *virtqueue_reap(struct vring_virtqueue *vq,
 
 	if (vq->in_order)
 		vq->oldest = vq->ring.segs[state->last].next;
-	num = __vring_release(vq, state, used.id, ctx, false);
+	num = __vring_release(vq, state, used.id, ctx,
+			      vq->used_only ? used.len : VRING_ALL);
 	vring_layout(vq, put_used, vq, num);
 	return data;
 }
@@ -632,7 +637,7 @@ void *virtqueue_detach_unused_buf(struct virtqueue *_vq)
 		data = vq->ring.state[id].data;
 		if (!data)
 			continue;
-		vring_release(vq, id, NULL, false);
+		vring_release(vq, id, NULL, vq->used_only ? 0 : VRING_ALL);
 		vring_layout(vq, withdraw, vq);
 		return data;
 	}
@@ -666,6 +671,23 @@ int virtqueue_set_dma_premapped(struct virtqueue *_vq)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(virtqueue_set_dma_premapped);
+
+/**
+ * virtqueue_set_used_only - say that a queue is read up to the used length
+ * @_vq: the virtqueue
+ *
+ * For a driver that looks at no byte beyond the length that virtqueue_get_buf()
+ * reports.  Where buffers are copied, no more than that length is copied then.
+ * A device that reports more than it wrote shows the driver what other requests
+ * of the queue got, or what was in the buffer before.
+ *
+ * Context: any, serialized by the driver.  Holds until the queue is deleted.
+ */
+void virtqueue_set_used_only(struct virtqueue *_vq)
+{
+	to_vring(_vq)->used_only = true;
+}
+EXPORT_SYMBOL_GPL(virtqueue_set_used_only);
 
 MODULE_DESCRIPTION("Virtio rings");
 MODULE_LICENSE("GPL");

@@ -336,8 +336,6 @@ int vring_pool_init_queue(struct vring_virtqueue *vq)
 	INIT_WORK(&pool->work, pool_work);
 	vq->pool = pool;
 	vq->mapping = VRING_MAP_POOL;
-	/* Memory that is shared for good is not synchronized. */
-	vq->cell_sync = false;
 	vq->cell_pages = min(vq->cell_pages, vring_dma_shared_pages(vq));
 	return 0;
 }
@@ -473,8 +471,11 @@ static void run_copy(struct vring_virtqueue *vq, struct vring_run *run,
 {
 	/* First: no poison may come back with what the device wrote. */
 	vring_kmsan_entry(sg, in);
-	vring_cell_copy(mem + at, sg_page(sg), sg->offset, sg->length, false);
-	vq->stats.bounced_bytes += sg->length;
+	if (vring_copies_in(vq, in)) {
+		vring_cell_copy(mem + at, sg_page(sg), sg->offset, sg->length,
+				false);
+		vq->stats.bounced_bytes += sg->length;
+	}
 	if (in)
 		pieces[run->pieces++] = (struct pool_piece) {
 			.page = sg_page(sg),
@@ -659,21 +660,23 @@ void *vring_pool_table(struct vring_virtqueue *vq, struct vring_request *req)
  * vring_pool_unmap - copy back what a request got, and free its run
  * @vq: the virtqueue
  * @id: id of its first descriptor
- * @discard: nobody wants what the device wrote; do not touch the buffers
+ * @len: as in vring_release()
  *
  * Context: any, serialized by the driver.
  */
-void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, bool discard)
+void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, u32 len)
 {
 	struct vring_run *run = &vq->ring.run[id];
 	const struct pool_piece *piece = run->pieces > 1 ? run->many : &run->one;
 	void *mem = run_mem(vq, run);
-	u32 i;
+	u32 i, n;
 
-	for (i = 0; i < run->pieces && !discard; i++, piece++) {
-		vring_cell_copy(mem + piece->at, piece->page, piece->offset,
-				piece->len, true);
-		vq->stats.bounced_bytes += piece->len;
+	/* The device writes one after another: their order is the request's. */
+	for (i = 0; i < run->pieces && len; i++, piece++, len -= n) {
+		n = min(piece->len, len);
+		vring_cell_copy(mem + piece->at, piece->page, piece->offset, n,
+				true);
+		vq->stats.bounced_bytes += n;
 	}
 	if (run->pieces > 1)
 		kfree(run->many);

@@ -336,7 +336,7 @@ void vring_del_virtqueue(struct virtqueue *_vq)
 
 	for (id = 0; id < vq->ring.num; id++)
 		if (vq->ring.state[id].data)
-			vring_release(vq, id, NULL, true);
+			vring_release(vq, id, NULL, 0);
 	vring_free_ring(vq, &vq->ring);
 	vring_free_queue(vq);
 }

@@ -69,6 +69,9 @@ struct vring_indirect {
 	struct vring_seg segs[] __counted_by(num);
 };
 
+/* All of what a request's device-writable buffers have room for. */
+#define VRING_ALL		U32_MAX
+
 /* What completion has to undo of a request. */
 #define VRING_UNDO_SEGS		BIT(0)	/* &vring_ring.segs are mapped */
 #define VRING_UNDO_INDIRECT	BIT(1)	/* &vring_state.indirect is there */
@@ -317,6 +320,7 @@ enum vring_mapping {
  * @indirect: indirect tables may be used
  * @event: VIRTIO_F_EVENT_IDX was negotiated
  * @premapped: the driver maps its buffers itself
+ * @used_only: the driver looks at nothing beyond the used length
  * @own_ring: the ring core allocated the ring
  * @may_move_used: the split layout's used ring may begin four bytes further on
  * @may_reduce: a smaller ring than asked for is acceptable
@@ -360,6 +364,7 @@ struct vring_virtqueue {
 	bool indirect;
 	bool event;
 	bool premapped;
+	bool used_only;
 	bool own_ring;
 	bool may_move_used;
 	bool may_reduce;
@@ -481,9 +486,18 @@ static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
 			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
 }
 
+/*
+ * What the device may write is copied in, since it may claim to have written it.
+ * Not if the driver believes the device's claims anyway.
+ */
+static __always_inline bool vring_copies_in(const struct vring_virtqueue *vq,
+					    bool in)
+{
+	return !in || !vq->used_only;
+}
+
 /* core.c */
-void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx,
-		   bool discard);
+void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx, u32 len);
 
 /* event.c */
 __printf(2, 3)
@@ -550,8 +564,8 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		   unsigned int in_sgs, gfp_t gfp);
 dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 				 struct scatterlist *sg, bool in, u8 *undo);
-void vring_cell_copy_back(struct vring_virtqueue *vq, u16 id);
-void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, bool discard);
+void vring_cell_copy_back(struct vring_virtqueue *vq, u16 id, u32 len);
+void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, u32 len);
 void vring_cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 		     bool to_page);
 
@@ -565,7 +579,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
 				 struct scatterlist *sg, bool in, u8 *undo);
 void *vring_pool_table(struct vring_virtqueue *vq, struct vring_request *req);
-void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, bool discard);
+void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, u32 len);
 
 /*
  * The layouts.  Each has the same set; core.c picks one with a branch, since
