@@ -26,7 +26,7 @@ static struct device_model dev;
 static struct driver drv;
 static struct served held[INFLIGHT];
 static unsigned int nheld;
-static bool hostile, premapped, in_order, contexts;
+static bool hostile, premapped, in_order, contexts, used_only;
 static struct drv_req *queued[DRV_INFLIGHT];	/* every token the ring has */
 static unsigned int nqueued;
 static unsigned int operations;		/* begun so far; 0 while setting up */
@@ -204,6 +204,7 @@ static void finish_batch(unsigned int n, u64 len, u32 reported)
 static void op_finish(void)
 {
 	unsigned int i;
+	u32 reported;
 	u64 len;
 	u8 how;
 
@@ -214,11 +215,13 @@ static void op_finish(void)
 	len = held[i].from->writable;
 	if (how & 1)
 		len = len * byte() / 255;
+	/* What is not reported may be lost, for a driver that does not look there. */
+	reported = how & 2 && !used_only ? len / 2 : len;
 	if (in_order) {
-		finish_batch(i + 1, len, how & 2 ? len / 2 : len);
+		finish_batch(i + 1, len, reported);
 		return;
 	}
-	drv_dev_finish(&drv, &held[i], len, how & 2 ? len / 2 : len);
+	drv_dev_finish(&drv, &held[i], len, reported);
 	held[i] = held[--nheld];
 }
 
@@ -509,6 +512,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	contexts = what & 16;
 	o.ctx = contexts;
 	o.no_callback = what & 32;
+	used_only = what & 32;
 	if (!dev_create_queue(&dev, &o))
 		fail("no queue");
 	drv_init(&drv, &dev.queue[0]);
@@ -517,6 +521,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	drv.place = cells >> 6;
 	if (premapped && virtqueue_set_dma_premapped(drv.q->vq))
 		fail("a new queue cannot be premapped");
+	if (used_only)
+		virtqueue_set_used_only(drv.q->vq);
 
 	while (in.left && nqueued < DRV_INFLIGHT - 1)
 		step(byte());
