@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: bench.py [--no-build] [--only=time|count|iotlb|instructions]...
-                [--iommu=intel|amd|virtio]... [--name=WORD]
+                [--iommu=intel|amd|virtio|none]... [--name=WORD]
 
 Measure ours and stock side by side, in one run, with one QEMU.  Every figure is
 a median with its spread, or a count.  The guests of a vIOMMU are up together and
@@ -25,6 +25,7 @@ alike: behind intel-iommu default, pt and strict are timed in all cells, three
 boots each, lazy for ours in one (stock's default is lazy); behind amd-iommu and
 virtio-iommu stock's pt and strict and ours' default and strict are, in the cells
 that the acceptance names, two boots each, and the other modes are counted only.
+Without a vIOMMU devices are physical, and bounced (swiotlb=force), three boots each.
 Without a translating IOMMU there is nothing to map for the IOMMU driver (maps,
 unmaps), though the ring still calls the DMA API (dma maps).  In a table "spread"
 is the least and the largest of all runs.  Behind amd-iommu a map invalidates,

@@ -12,6 +12,7 @@ INVALIDATIONS = {
               "vtd_inv_desc_iotlb_pages"),
     "amd": ("amdvi_pages_inval", "amdvi_all_inval"),
     "virtio": ("virtio_iommu_unmap",),
+    "none": (),
 }
 MISSES = {"intel": ("vtd_iotlb_page_update",), "amd": ("amdvi_cache_update",)}
 _ENTRY = {

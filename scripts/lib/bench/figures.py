@@ -8,8 +8,8 @@ import statistics
 from lib.bench import plan
 
 NAMES, IOMMU_NAMES = plan.NAMES, plan.IOMMU_NAMES
-PER_REQUEST = ("maps", "unmaps", "dma_maps", "dma_unmaps", "invalidations", "iotlb_misses",
-               "descriptors", "vectors")
+PER_REQUEST = ("maps", "unmaps", "dma_maps", "dma_unmaps", "bounces", "invalidations",
+               "iotlb_misses", "descriptors", "vectors")
 
 
 def spread(values):
@@ -100,6 +100,15 @@ def headlines(timed, counted, dd):
             times("%s, %s, copied against mapped, both ours" % (IOMMU_NAMES[iommu], NAMES[cell]),
                   _us(timed, iommu, "ours", "strict", cell),
                   _us(timed, iommu, "ours", "strict, bounce_max=0", cell), "us")
+    for mode in ("physical", "bounced"):
+        for cell in plan.ALL_CELLS:
+            ours, stock = (timed.get(("none", kernel, mode, cell)) for kernel in plan.KERNELS)
+            times("CPU time, %s, %s" % (NAMES[cell], mode), ours and ours["cpu_us"],
+                  stock and stock["cpu_us"], "us")
+    for cell, _ in plan.ALL_COUNTS:
+        counts("swiotlb allocations per %s" % NAMES[cell],
+               *(counted.get(("none", kernel, "bounced", cell)) for kernel in plan.KERNELS),
+               "bounces")
     for mode in ("strict", "strict, bounce_max=0"):
         for cell, what in (("read-4096-1", "invalidations"), ("read-524288-1", "invalidations"),
                            ("send-1514", "maps"), (plan.TSO, "maps"),
@@ -141,7 +150,8 @@ def pairs(found, cells):
     """(vIOMMU, cell, mode, ours, stock's in the same mode) of what has either, in the
     order of a table."""
     for iommu, cell, mode in itertools.product(
-            plan.IOMMUS, cells, ("default", "pt", "lazy", "strict", "strict, bounce_max=0")):
+            plan.IOMMUS, cells, ("physical", "bounced", "default", "pt", "lazy", "strict",
+                                 "strict, bounce_max=0")):
         yield (iommu, cell, mode, found.get((iommu, "ours", mode, cell)),
                found.get((iommu,) + resolve("stock", plain_mode(mode)) + (cell,)))
 
@@ -177,7 +187,8 @@ def beside(header, columns, rows):
 def counted_table(counted):
     return beside(
         ["vIOMMU", "request", "mode"],
-        ("maps", "unmaps", "dma_maps", "invalidations", "iotlb_misses", "descriptors"),
+        ("maps", "unmaps", "dma_maps", "bounces", "invalidations", "iotlb_misses",
+         "descriptors"),
         (([IOMMU_NAMES[iommu], NAMES[cell], mode], ours, stock)
          for iommu, cell, mode, ours, stock in pairs(counted, [c for c, _ in plan.ALL_COUNTS])
          if ours or (stock and mode == "pt")))

@@ -196,15 +196,15 @@ class Figures:
     counts: dict = field(default_factory=dict)
 
 
-def machine(iommu, tap):
+def machine(iommu, tap, access=True):
     """A disk, two NICs wired together and one that takes TSO, all of them with
-    ACCESS_PLATFORM."""
-    nics = [Device("net", "wire%s" % end, access=True, wire="wire." + end,
+    ACCESS_PLATFORM or without."""
+    nics = [Device("net", "wire%s" % end, access=access, wire="wire." + end,
                    mac="52:54:00:00:01:%02x" % number)
             for number, end in ((1, "a"), (2, "b"))]
     if tap:
-        nics.append(Device("net", "tap", access=True, tap=True, mac="52:54:00:00:02:01"))
-    return Machine(iommu, [Device("blk", "bench", access=True, size=128 * vm.MIB), *nics])
+        nics.append(Device("net", "tap", access=access, tap=True, mac="52:54:00:00:02:01"))
+    return Machine(iommu, [Device("blk", "bench", access=access, size=128 * vm.MIB), *nics])
 
 
 def checked(guest, result):
@@ -229,7 +229,7 @@ class _Measured(vm.Guest):
         self.counter.guest = self
         super().__init__(
             _name(row.iommu, row.kernel, row.mode, turn), vm.kernel_image(row.kernel),
-            vm.initramfs("bench"), machine(row.iommu, tap),
+            vm.initramfs("bench"), machine(row.iommu, tap, row.mode != "physical"),
             plan.APPEND[row.kernel, row.mode], ["bench", *steps], TIMEOUT,
             progress=progress, serve={
                 "begin": self.counter.begin, "end": self.counter.end,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lib import report, rows
 from lib.bench import plan
-from lib.bench.figures import number, resolve
+from lib.bench.figures import number, ratio, resolve
 
 OURS, OURS_LIGHT, STOCK, STOCK_LIGHT = "#0060a8", "#7fb8e0", "#c05a00", "#f0b070"
 LOG_FLOOR = 0.1     # where the bars of a logarithmic axis begin; 0 has none
@@ -91,13 +91,15 @@ def figure(title, panels):
 
 # --- the three of make bench ------------------------------------------------
 
+SHORT = {"randread-4k-1": "4 KiB\nread", "randread-4k-32": "4 KiB read\ndepth 32",
+         "randwrite-4k-1": "4 KiB\nwrite", "randwrite-4k-32": "4 KiB write\ndepth 32",
+         "stream": "TCP\nstream", "rr": "TCP\nreq/resp"}
+
+
 def time_panels(timed):
     """Time of a request in each mode as a multiple of stock's with iommu=pt."""
     series = {"stock, default": STOCK_LIGHT, "ours, default": OURS_LIGHT,
               "stock, strict": STOCK, "ours, strict": OURS}
-    short = {"randread-4k-1": "4 KiB\nread", "randread-4k-32": "4 KiB read\ndepth 32",
-             "randwrite-4k-1": "4 KiB\nwrite", "randwrite-4k-32": "4 KiB write\ndepth 32",
-             "stream": "TCP\nstream", "rr": "TCP\nreq/resp"}
     panels = []
     for iommu in plan.IOMMUS:
         groups, bars = [], {}
@@ -105,7 +107,7 @@ def time_panels(timed):
             plain = timed.get((iommu, "stock", "pt", cell))
             if not plain:
                 continue
-            group = short.get(cell, plan.NAMES[cell].replace("B ", "B\n"))
+            group = SHORT.get(cell, plan.NAMES[cell].replace("B ", "B\n"))
             groups.append(group)
             for name in series:
                 one = timed.get((iommu,) + resolve(*name.split(", ")) + (cell,))
@@ -118,6 +120,22 @@ def time_panels(timed):
                 name: colour for name, colour in series.items()
                 if any(key[0] == name for key in bars)}, bars, (1, "stock, iommu=pt")))
     return panels
+
+
+def cpu_panels(timed):
+    """CPU time of a request without an IOMMU, as a multiple of stock's."""
+    groups, bars = [], {}
+    series = {"physical": STOCK_LIGHT, "bounced": OURS}
+    for cell in plan.ALL_CELLS:
+        group = SHORT.get(cell, plan.NAMES[cell].replace("B ", "B\n"))
+        for mode in series:
+            ours, stock = (timed.get(("none", kernel, mode, cell)) for kernel in plan.KERNELS)
+            if ours and stock:
+                groups += [group] * (group not in groups)
+                value = ratio(ours["cpu_us"], stock["cpu_us"])
+                bars[mode, group] = Bar(value, label="%.2f" % value)
+    return [Panel("no IOMMU: CPU time of the guest", "ours / stock", groups, series, bars,
+                  (1, "stock"))] if groups else []
 
 
 def count_panels(counted):
@@ -145,6 +163,7 @@ def instruction_panels(cases):
     panels = []
     for mode, title in (("physical", "physical: no ACCESS_PLATFORM"),
                         ("identity", "identity: ACCESS_PLATFORM, iommu=pt"),
+                        ("bounced", "bounced: swiotlb=force"),
                         ("strict", "strict: ACCESS_PLATFORM, translated"),
                         ("strict, bounce_max=0", "strict, bounce_max=0")):
         bars = {}
@@ -176,7 +195,7 @@ def plot_all(values, folder=report.BUILD):
     row, paths = ("iommu", "kernel", "mode", "cell"), []
     for name, title, panels in (
             ("time", "Time per request against stock with iommu=pt (lower is better)",
-             time_panels(_by(values["time"], *row))),
+             time_panels(_by(values["time"], *row)) + cpu_panels(_by(values["time"], *row))),
             ("requests", "What a request costs under strict translation, intel-iommu",
              count_panels(_by(values["count"], *row))),
             ("instructions", "Instructions per add and get, ours against stock",

@@ -272,10 +272,17 @@ class Plan(unittest.TestCase):
         for quick in (False, True):
             cells = {(r.iommu, r.kernel, r.mode, c) for r in plan.rows(quick)
                      for c in r.cells}
-            for iommu in plan.IOMMUS:
+            for iommu in plan.IOMMU_NAMES:
                 for cell in ("randread-4k-1", "read-1m-1"):
-                    self.assertIn((iommu, "ours", "strict", cell), cells)
-                    self.assertIn((iommu, "stock", "pt", cell), cells)
+                    for kernel, mode in (("ours", "strict"), ("stock", "pt")) \
+                            if iommu != "none" else (("ours", "physical"), ("stock", "physical"),
+                                                     ("ours", "bounced"), ("stock", "bounced")):
+                        self.assertIn((iommu, kernel, mode, cell), cells)
+
+    def test_only_the_physical_have_no_access_platform(self):
+        for access in (False, True):
+            found = bench_guest.machine("none", True, access).devices
+            self.assertEqual([device.access for device in found], [access] * 4)
 
 
 class Plot(unittest.TestCase):
