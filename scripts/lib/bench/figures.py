@@ -9,7 +9,7 @@ from lib.bench import plan
 
 NAMES, IOMMU_NAMES = plan.NAMES, plan.IOMMU_NAMES
 PER_REQUEST = ("maps", "unmaps", "dma_maps", "dma_unmaps", "bounces", "invalidations",
-               "iotlb_misses", "descriptors", "vectors")
+               "iotlb_misses", "descriptors", "vectors", "notifications", "interrupts")
 
 
 def spread(values):
@@ -188,7 +188,7 @@ def counted_table(counted):
     return beside(
         ["vIOMMU", "request", "mode"],
         ("maps", "unmaps", "dma_maps", "bounces", "invalidations", "iotlb_misses",
-         "descriptors"),
+         "descriptors", "notifications", "interrupts"),
         (([IOMMU_NAMES[iommu], NAMES[cell], mode], ours, stock)
          for iommu, cell, mode, ours, stock in pairs(counted, [c for c, _ in plan.ALL_COUNTS])
          if ours or (stock and mode == "pt")))

@@ -47,7 +47,7 @@ def machine():
 
 
 def _guest(kernel, mode, progress):
-    counter = guest.Counter(EVENTS, lambda lines, _: parse_trace(lines))
+    counter = guest.Counter(lambda _: EVENTS, lambda lines, _: parse_trace(lines))
     counter.guest = vm.Guest(
         "bench-iotlb-" + re.sub(r"[^\w-]+", "-", "%s-%s" % (kernel, mode)),
         vm.kernel_image(kernel), vm.initramfs("bench"), machine(),

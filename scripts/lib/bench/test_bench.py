@@ -101,8 +101,8 @@ class Output(unittest.TestCase):
                                                   "dma_maps": 1200, "requests": 300}})
 
     def test_virtio_iommus_own_calls_are_left_out(self):
-        merged = bench_guest.merge({"requests": 10}, {"maps": 40, "dma_maps": 280, "requests": 10},
-                                   "virtio")
+        merged = bench_guest.merge(
+            {"requests": 10}, {"maps": 40, "dma_maps": 280, "requests": 10}, "virtio")
         self.assertEqual(merged, {"requests": 10, "maps": 40, "guest_requests": 10})
 
 
@@ -136,9 +136,19 @@ class Trace(unittest.TestCase):
                  "virtqueue_fill vq 0x1 elem 0x2 len 4097 idx 0",
                  "vtd_inv_desc_iotlb_pages iotlb invalidate pages addr 0x1",
                  "4711@1700000000.5:vtd_inv_desc_iotlb_domain iotlb invalidate domain 0x2",
-                 "vtd_inv_desc_iotlb_pasid_pages is another's"]
+                 "vtd_inv_desc_iotlb_pasid_pages is another's",
+                 "virtio_queue_notify vdev 0x5 n 0 vq 0x1",
+                 "virtio_queue_notify vdev 0x5 n 0 vq 0x1",
+                 "virtio_notify vdev 0x5 vq 0x1"]
         self.assertEqual(bench_guest.parse_trace(lines, "intel", False),
-                         {"requests": 1, "vectors": 3, "invalidations": 2, "iotlb_misses": 1})
+                         {"requests": 1, "vectors": 3, "invalidations": 2, "iotlb_misses": 1,
+                          "notifications": 2, "interrupts": 1})
+
+    def test_the_guest_counts_what_the_trace_would_disturb(self):
+        self.assertEqual(bench_guest.events_of("intel", "rr"), plan.NOTIFICATIONS)
+        seen = bench_guest.parse_trace(["virtio_notify vdev 0x5 vq 0x1"], "intel", False)
+        merged = bench_guest.merge(seen, {"dma_maps": 3, "requests": 7}, "intel")
+        self.assertEqual((merged["requests"], merged["interrupts"]), (7, 1))
 
     def test_of_packets_sent_those_that_arrive_do_not_count(self):
         lines = ["virtqueue_fill vq 0x1 elem 0x2 len 0 idx 0",
@@ -156,7 +166,7 @@ class Trace(unittest.TestCase):
                  "virtqueue_fill vq 0x7 elem 0x2 len 4 idx 0"]
         self.assertEqual(bench_guest.parse_trace(lines, "virtio", False),
                          {"requests": 1, "vectors": 3, "invalidations": 1,
-                          "iotlb_misses": None})
+                          "iotlb_misses": None, "notifications": 0, "interrupts": 0})
 
 
 class Turns(unittest.TestCase):
