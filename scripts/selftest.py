@@ -151,11 +151,16 @@ def boots(quick, everything):
         add("debug-vduse", "debug", "none", "default", timeout=1200, expected=HOSTILE,
             tests=("vduse_blk", "vduse_net"), devices=[Device("rng", "vtrng0", access=True)])
         add("modular", "modular", "intel", "default", "vtest.scale=50", timeout=600, tests=())
-    add("swiotlb-dry", "ours", "intel", "default", "swiotlb=256,force", tests=("swiotlb_dry",),
-        expected=(r"swiotlb buffer is full \(sz: \d+ bytes\)",),
-        devices=[Device("blk", "vtblk0", access=True),
-                 Device("blk", "vtblk1", access=True, packed=True), Device("blk", "vtblk2"),
-                 Device("blk", "vtblk3", mode="legacy"), Device("scsi", "vtscsi0", access=True)])
+    disks = [Device("blk", "vtblk0", access=True),
+             Device("blk", "vtblk1", access=True, packed=True), Device("blk", "vtblk2"),
+             Device("blk", "vtblk3", mode="legacy"), Device("scsi", "vtscsi0", access=True)]
+    add("swiotlb-dry", "ours", "intel", "default", "swiotlb=256,force virtio_ring.bounce_max=-1",
+        tests=("swiotlb_dry",), expected=(r"swiotlb buffer is full \(sz: \d+ bytes\)",),
+        devices=disks)
+    # As much load, and swiotlb has nothing to say.
+    add("swiotlb-pools", "ours", "intel", "default", "swiotlb=512,force",
+        tests=("swiotlb_dry", "blk_data", "net_data"),
+        devices=[*disks, *nic_pair(0, dict(access=True), dict(access=True, packed=True))])
     add("memory", "ours", "intel", "on", tests=("memory.sh",),
         machine={"smp": 8, "memory": "256M"},
         devices=[Device("net", "vtnet0", access=True, tap=True, queues=8,

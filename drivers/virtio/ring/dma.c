@@ -192,11 +192,12 @@ static bool vring_never_fits(const struct vring_virtqueue *vq,
  */
 static dma_addr_t vring_map_page(struct device *dev, struct page *page,
 				 size_t offset, size_t size,
-				 enum dma_data_direction dir)
+				 enum dma_data_direction dir,
+				 unsigned long attrs)
 {
 	if (!IS_ENABLED(CONFIG_HAS_DMA))
 		return page_to_phys(page) + offset;
-	return dma_map_page(dev, page, offset, size, dir);
+	return dma_map_page_attrs(dev, page, offset, size, dir, attrs);
 }
 
 static void vring_unmap_page(struct device *dev, dma_addr_t addr, size_t size,
@@ -241,7 +242,7 @@ static int vring_map_seg(struct vring_virtqueue *vq, struct scatterlist *sg,
 	}
 
 	seg->addr = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset,
-				   sg->length, dir);
+				   sg->length, dir, vq->map_attrs);
 	if (vring_mapping_error(vq->dma_dev, seg->addr))
 		return -ENOMEM;
 	seg->flags = flags | VRING_SEG_MAPPED;
@@ -629,7 +630,7 @@ dma_addr_t vring_dma_map_single(struct vring_virtqueue *vq,
 		return vring_phys_addr(sg, in);
 
 	addr = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset, sg->length,
-			      in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
+			      in ? DMA_FROM_DEVICE : DMA_TO_DEVICE, 0);
 	if (unlikely(vring_mapping_error(vq->dma_dev, addr)))
 		return DMA_MAPPING_ERROR;
 	vq->stats.mappings++;
@@ -700,7 +701,7 @@ int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind)
 	}
 	ind->addr = vring_map_page(vq->dma_dev, virt_to_page(ind->table),
 				   offset_in_page(ind->table), ind->len,
-				   DMA_TO_DEVICE);
+				   DMA_TO_DEVICE, vq->map_attrs);
 	if (vring_mapping_error(vq->dma_dev, ind->addr))
 		return -ENOMEM;
 	vq->stats.mappings++;
@@ -740,7 +741,7 @@ dma_addr_t vring_dma_map_sg(struct vring_virtqueue *vq, struct scatterlist *sg,
 {
 	sg_dma_address(sg) = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset,
 					    sg->length, in ? DMA_FROM_DEVICE :
-							     DMA_TO_DEVICE);
+							     DMA_TO_DEVICE, 0);
 	if (vring_mapping_error(vq->dma_dev, sg_dma_address(sg)))
 		return DMA_MAPPING_ERROR;
 	sg_dma_len(sg) = sg->length;
@@ -894,7 +895,7 @@ int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 	if (!page)
 		goto err_count;
 	chunk->addr = vring_map_page(vq->dma_dev, page, 0, PAGE_SIZE,
-				     vring_cell_dir(vq, in));
+				     vring_cell_dir(vq, in), 0);
 	if (vring_mapping_error(vq->dma_dev, chunk->addr)) {
 		__free_page(page);
 		goto err_count;

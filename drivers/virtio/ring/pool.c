@@ -18,6 +18,7 @@
 #include <linux/align.h>
 #include <linux/bitmap.h>
 #include <linux/bits.h>
+#include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
@@ -280,6 +281,7 @@ static bool pool_grown(struct vring_pool *pool)
 		return false;
 	pool->grown = NULL;
 	pool->growing = false;
+	pool->vq->map_attrs = 0;
 	if (IS_ERR(block)) {
 		/* There may be no piece of memory that is so long. */
 		pool->size = max(pool->want / 2, POOL_FIRST);
@@ -311,6 +313,8 @@ static void pool_grow(struct vring_pool *pool, u32 len)
 	}
 	pool->want = size;
 	pool->growing = true;
+	/* That swiotlb is full meanwhile is nothing to be told of: it will pass. */
+	vq->map_attrs = DMA_ATTR_NO_WARN;
 	queue_work(system_unbound_wq, &pool->work);
 }
 

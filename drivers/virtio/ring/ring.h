@@ -330,6 +330,7 @@ enum vring_mapping {
  * @in_batch: the device used several buffers at once, not all reaped yet
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
  * @cell_sync: what the driver writes to a cell has to be synchronized
+ * @map_attrs: DMA_ATTR_* of segments
  * @mapping: how requests are mapped
  * @bounce_max: length in bytes of the longest list that is copied into a data
  *	cell
@@ -373,6 +374,7 @@ struct vring_virtqueue {
 	bool in_batch;
 	bool bounce;
 	bool cell_sync;
+	u16 map_attrs;
 	u8 mapping;
 	u16 bounce_max;
 	u16 small_max;

@@ -299,6 +299,7 @@ class Splats(unittest.TestCase):
     def test_a_guest_made_for_one_test_does_not_skip_it(self):
         for name, test in (("swap", "swap.sh"), ("memory", "memory.sh"),
                            ("p9-kill-strict", "p9_kill"), ("swiotlb-dry", "swiotlb_dry"),
+                           ("swiotlb-pools", "swiotlb_dry"),
                            ("debug-misuse", "ring_misuse.sh")):
             boot = next(b for b in selftest.boots(False, False) if b.name == name)
             skipped = log.Ktap(test + ": all", True, True, "no device")
@@ -327,6 +328,14 @@ class Splats(unittest.TestCase):
                          {"kcsan": "kcsan", "kcsan-swiotlb": "kcsan", "modular": "modular",
                           "kmsan": "kmsan", "kmsan-misuse": "kmsan",
                           "debug-misuse": "debug"})
+
+    def test_swiotlb_is_full_only_where_the_ring_has_no_pools(self):
+        full = "[    1.0] virtio_blk virtio0: swiotlb buffer is full (sz: 4096 bytes)"
+        for boot in selftest.boots(False, True):
+            self.assertEqual(log.unexpected([full], boot.expected) == [],
+                             "virtio_ring.bounce_max=-1" in boot.append, boot.name)
+            self.assertEqual(bool(boot.expected) and boot.name.startswith("swiotlb"),
+                             boot.name == "swiotlb-dry")
 
     def test_the_kernel_with_every_checker_still_has_cells(self):
         boot = next(b for b in selftest.boots(False, True) if b.name == "debug-strict")

@@ -165,6 +165,9 @@ extern size_t dma_iova_limit;
  */
 extern bool dma_shared_only;
 
+/* DMA_ATTR_* of the last page that was mapped. */
+extern unsigned long dma_last_attrs;
+
 /* The length of swiotlb in bytes, SIZE_MAX if it grows.  It never runs dry. */
 extern size_t dma_pool_size;
 

@@ -56,6 +56,7 @@ static struct {
 bool dma_untracked_physical;
 bool dma_accounted;
 bool dma_shared_only;
+unsigned long dma_last_attrs;
 size_t dma_iova_limit;
 size_t dma_pool_size = SIZE_MAX;
 
@@ -407,7 +408,7 @@ dma_addr_t dma_map_page_attrs(struct device *dev, struct page *page, size_t offs
 {
 	dma_addr_t addr;
 
-	(void)attrs;
+	dma_last_attrs = attrs;
 	if (kernel_fail_now())
 		return DMA_MAPPING_ERROR;
 	addr = map((struct mapping) {

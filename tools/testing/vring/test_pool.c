@@ -370,6 +370,38 @@ static void first_through_swiotlb(struct run *t)
 	check_eq(kernel_do_work(), 0);
 }
 
+/* Whoever maps while a block is on its way says nothing of it if that fails. */
+static void quiet_while_it_grows(struct run *t)
+{
+	kernel_set_work(WORK_LATER);
+	kernel_set_tick(0);
+	dma_shared_only = false;
+	shim_param_cell_max(64);
+	test_queue_opts(t, &(struct queue_opts){ .num = 256 });
+	check_eq(test_add(t, drv_req(&t->drv, 1, 1, 4096)), 2 + t->indirect);
+	check_eq(dma_last_attrs, DMA_ATTR_NO_WARN);
+	check_eq(kernel_do_work(), 1);
+	/* There is one, and what has no room in it then never will. */
+	check_eq(test_add(t, drv_req(&t->drv, 0, 1, FIRST)), 0);
+	check_eq(test_add(t, drv_req(&t->drv, 0, 1, 512)), 1);
+	check_eq(dma_last_attrs, 0);
+	test_serve(t, 3);
+	dev_delete_queue(t->q);
+	/* The same where there is no memory for one. */
+	test_queue(t);
+	check_eq(test_add(t, drv_req(&t->drv, 0, 1, 512)), 1);
+	check_eq(dma_last_attrs, DMA_ATTR_NO_WARN);
+	fail_nth(1);
+	check_eq(kernel_do_work(), 1);
+	check(fail_nth_fired());
+	fail_nth(0);
+	check_eq(test_add(t, drv_req(&t->drv, 0, 1, 512)), 1);
+	check_eq(test_add(t, drv_req(&t->drv, 0, 1, 512)), 1);
+	check_eq(dma_last_attrs, 0);
+	test_serve(t, 3);
+	shim_param_cell_max(8192);
+}
+
 static void doubles(struct run *t)
 {
 	/* KiB in flight, in requests of 64, and of the pool. */
@@ -1020,6 +1052,8 @@ const struct test pool_tests[] = {
 	  AXIS_POOLS },
 	{ "what cell_max leaves a pool takes", what_is_left_is_taken, AXIS_POOLS },
 	{ "all pools of a device together have a bound", queues_share_a_bound, AXIS_POOLS },
+	{ "a mapping is quiet while the pool grows", quiet_while_it_grows,
+	  AXIS_POOLS | AXIS_INDIRECT },
 	{ "each queue has its share of the bound", queues_have_shares, AXIS_POOLS },
 	{ "two queues that ask at once keep to the bound", queues_ask_at_once, AXIS_POOLS },
 	{ "of a restricted pool a quarter is taken at most", of_a_restricted_pool, AXIS_POOLS },
