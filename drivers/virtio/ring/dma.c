@@ -4,7 +4,6 @@
  * memory is mapped for, and maps rings, requests and indirect tables for it.
  * No other file of the ring calls the DMA API or sees a physical address.
  */
-#include <linux/cc_platform.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
@@ -283,18 +282,6 @@ static bool vring_dma_need_sync(struct device *dev)
 	return IS_ENABLED(CONFIG_HAS_DMA) && dma_dev_need_sync(dev);
 }
 
-/*
- * Of a device that needs no unmapping: would the DMA API answer each buffer's
- * physical address and do nothing else?  So it is for that which
- * vring_make_phys_device() made, unless swiotlb takes every buffer, or memory
- * encryption adds a bit to each address.
- */
-static bool vring_dma_just_physical(const struct vring_virtqueue *vq)
-{
-	return vq->dma_dev == &vq->vq.vdev->dev && !vq->bounce &&
-	       !cc_platform_has(CC_ATTR_MEM_ENCRYPT);
-}
-
 /**
  * vring_dma_init_queue - decide how a queue's requests are mapped
  * @vq: the virtqueue, its DMA device chosen
@@ -310,7 +297,7 @@ void vring_dma_init_queue(struct vring_virtqueue *vq)
 		vq->mapping = VRING_MAP_CELLS;
 	else if (dma_need_unmap(dev))
 		vq->mapping = VRING_MAP_SEGS;
-	else if (vring_dma_just_physical(vq))
+	else if (dma_addr_is_phys(dev))
 		vq->mapping = VRING_MAP_PHYS;
 	else
 		vq->mapping = VRING_MAP_ONLY;

@@ -298,7 +298,7 @@ struct vring_stats {
  * @VRING_MAP_SEGS: segment by segment, and unmapped so
  * @VRING_MAP_ONLY: segment by segment, and there is nothing to unmap
  * @VRING_MAP_PHYS: not at all: the DMA API would answer each buffer's physical
- *	address and do nothing else, so it is not asked
+ *	address and do nothing else, so it is not asked, see dma_addr_is_phys()
  * @VRING_MAP_CELLS: through cells, the rest a direction at a time
  * @VRING_MAP_POOL: copied into the queue's pool, the rest as VRING_MAP_SEGS
  */

@@ -505,8 +505,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (cells & 8)
 		dev.parms.max_segment_size = 4096;
 	/* One that has a mask of 64 bits has nothing bounced one day. */
-	if (cells & 16 && (features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))
+	if (cells & 16 && (features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))) {
+		dev.parent_mask = DMA_BIT_MASK(48);
+		dev.parent.shim_untracked = false;
 		dev.dma_dev->shim_bounce_in = 9;
+	}
 	premapped = what & 8;
 	o.num = how & 1 ? sizes[what & 3] : sizes[(what & 3) % 3];
 	contexts = what & 16;

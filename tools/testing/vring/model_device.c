@@ -573,15 +573,18 @@ void virtio_check_driver_offered_feature(const struct virtio_device *vdev, unsig
 void dev_init(struct device_model *d, u64 features, enum shim_dma mode)
 {
 	memset(d, 0, sizeof(*d));
-	d->parent_mask = DMA_BIT_MASK(64);
+	/* Without an IOMMU it may have to bounce one day. */
+	d->parent_mask = DMA_BIT_MASK(mode == SHIM_DMA_DIRECT ? 48 : 64);
 	d->parent.init_name = "parent";
 	d->parent.dma_mask = &d->parent_mask;
 	d->parent.coherent_dma_mask = DMA_BIT_MASK(64);
 	d->parent.dma_parms = &d->parms;
 	d->parent.shim_mode = mode;
+	/* Nor does anybody ask where DMA addresses are physical ones anyway. */
+	d->parent.shim_untracked = mode == SHIM_DMA_IDENTITY && !dma_accounted;
 	d->other = d->parent;
 	d->other.init_name = "other";
-	d->other_mask = DMA_BIT_MASK(64);
+	d->other_mask = d->parent_mask;
 	d->other.dma_mask = &d->other_mask;
 	d->vdev.dev.init_name = "virtio0";
 	d->vdev.dev.parent = &d->parent;

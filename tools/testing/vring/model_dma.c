@@ -722,6 +722,12 @@ bool dma_need_unmap(struct device *dev)
 	return get_dma_ops(dev) || translates(dev) || dma_dev_need_sync(dev);
 }
 
+bool dma_addr_is_phys(struct device *dev)
+{
+	return !dma_need_unmap(dev) && dev->shim_mode != SHIM_DMA_BOUNCED &&
+	       !shim_mem_encrypt && dma_get_mask(dev) == DMA_BIT_MASK(64);
+}
+
 size_t swiotlb_max_mapping_size(struct device *dev)
 {
 	return BOUNCE_MAX;

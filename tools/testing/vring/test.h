@@ -12,7 +12,7 @@
 enum access {
 	TRANSLATED,		/* ACCESS_PLATFORM, behind a translating IOMMU */
 	PHYSICAL,		/* no ACCESS_PLATFORM, whatever the bus has */
-	DIRECT,			/* ACCESS_PLATFORM, no IOMMU */
+	DIRECT,			/* ACCESS_PLATFORM, no IOMMU, a mask of 48 bits */
 	IDENTITY,		/* ACCESS_PLATFORM, IOMMU in passthrough */
 	BOUNCED,		/* ACCESS_PLATFORM, swiotlb=force; no work is done */
 	PHYSICAL_BOUNCED,	/* no ACCESS_PLATFORM, the same */

@@ -23,7 +23,7 @@ bool test_map_only(const struct run *t)
 
 bool test_unasked(const struct run *t)
 {
-	return t->access == PHYSICAL;
+	return t->access == PHYSICAL || t->access == IDENTITY;
 }
 
 bool test_pooled(const struct run *t)

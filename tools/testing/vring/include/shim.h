@@ -811,9 +811,7 @@ struct virtio_device_id { __u32 device, vendor; };
 extern bool shim_xen_domain;
 #define xen_domain()		shim_xen_domain
 
-enum cc_attr { CC_ATTR_MEM_ENCRYPT };
 extern bool shim_mem_encrypt;
-#define cc_platform_has(attr)	shim_mem_encrypt
 
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
 
@@ -871,6 +869,7 @@ void dma_sync_single_for_device(struct device *dev, dma_addr_t addr, size_t size
 bool dma_need_sync(struct device *dev, dma_addr_t addr);
 bool dma_dev_need_sync(struct device *dev);
 bool dma_need_unmap(struct device *dev);
+bool dma_addr_is_phys(struct device *dev);
 int dma_set_physical(struct device *dev, u64 *mask);
 size_t swiotlb_max_mapping_size(struct device *dev);
 size_t swiotlb_pool_size(struct device *dev);
