@@ -104,7 +104,6 @@ struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 				      const char *name);
 void vring_del_virtqueue(struct virtqueue *vq);
 
-void virtqueue_set_max_seg_size(struct virtqueue *vq, unsigned int size);
 void virtqueue_set_used_only(struct virtqueue *vq);
 size_t virtio_max_request_size(const struct virtio_device *vdev);
 

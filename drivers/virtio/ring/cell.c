@@ -286,9 +286,6 @@ static enum vring_cell_kind plan_list(struct vring_virtqueue *vq,
 
 	if (len > max(vq->bounce_max, vq->small_max))
 		return VRING_CELL_KINDS;
-	/* In a cell its entries are one segment. */
-	if (list->entries > 1 && unlikely(len > vring_dma_max_seg(vq)))
-		return VRING_CELL_KINDS;
 	kind = in ? VRING_CELL_STATUS : VRING_CELL_HEADER;
 	if (len <= vq->small_max && plan_take(vq, plan, kind, len, offset))
 		return kind;
@@ -551,7 +548,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
  * @gfp: how to allocate what a large request needs
  *
  * Lists that fit go into the cells of the request's id, all others are mapped
- * with one call a direction.  Entries are joined within a list but not across
+ * with one call a direction.  Entries are joined within a cell but not across
  * lists: there are devices that count on a header to be a segment of its own.
  *
  * Context: any that @gfp allows, serialized by the driver.
@@ -566,7 +563,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	struct vring_seg *seg = vq->scratch;
 	struct cell_plan plan = { .id = req->id };
 	u32 left = req->num, mapped[2] = { }, copies = 0;
-	const u32 max_seg = vring_dma_max_seg(vq);
+	const u32 max_seg = dma_get_max_seg_size(vq->dma_dev);
 	struct vring_cursor cursor[2];
 	bool apart[2] = { };
 	struct vring_xfer *xfer;
@@ -595,7 +592,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 			copies += in ? list.entries : 0;
 			continue;
 		}
-		/* What the DMA API joins to an entry so long knows no limit. */
+		/* The DMA API takes no entry so long for part of a list. */
 		if (unlikely(list.longest > max_seg))
 			apart[in] = true;
 		mapped[in] += list.entries;
@@ -617,8 +614,6 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 		for (n = 0; n < ARRAY_SIZE(cursor); n++) {
 			cursor[n].sg = xfer_sgs(xfer) + (n ? xfer->nout : 0);
 			cursor[n].offset = 0;
-			/* A descriptor is then what the driver's entry was. */
-			cursor[n].max = xfer->apart[n] ? U32_MAX : max_seg;
 		}
 	}
 
@@ -633,7 +628,8 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 			continue;
 		kind = plan_list(vq, &plan, in, &list, &offset);
 		if (kind == VRING_CELL_KINDS) {
-			seg = vring_dma_segs(&cursor[in], list.len, flags, seg);
+			seg = vring_dma_segs(&cursor[in], sgs[n], list.entries,
+					     flags, seg);
 			continue;
 		}
 		seg->addr = plan.addr[kind] + offset;

@@ -744,8 +744,7 @@ dma_addr_t vring_dma_map_sg(struct vring_virtqueue *vq, struct scatterlist *sg,
  * @in: the device writes them
  * @apart: map entry by entry; set if that was done
  *
- * One call, one range of addresses, one invalidation later on.  What touches in
- * that range is joined, up to dma_get_max_seg_size().  If there is no range of
+ * One call, one range of addresses, one invalidation later on.  If there is no range of
  * that length, in a fragmented address space or for a device that reaches little
  * of it, each entry gets one of its own.
  *
@@ -804,44 +803,31 @@ void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 /**
  * vring_dma_segs - write the segments of a list that was mapped
  * @cursor: where the list begins in what was mapped; moved to its end
- * @len: length of the list in bytes
+ * @sg: the driver's list
+ * @num: how many of its entries count
  * @flags: flags of the segments
  * @seg: where to write them
  *
- * Segments are as the DMA API joined entries, but cut at the end of the list
- * and at the longest that the device takes.
+ * A segment is what the driver's entry was, even where the DMA API joined entries:
+ * there are devices that look for a segment in one mapping of their IOMMU.
  *
  * Return: the segment after the last.
  */
-struct vring_seg *vring_dma_segs(struct vring_cursor *cursor, size_t len,
-				 u16 flags, struct vring_seg *seg)
+struct vring_seg *vring_dma_segs(struct vring_cursor *cursor,
+				 struct scatterlist *sg, u32 num, u16 flags,
+				 struct vring_seg *seg)
 {
-	size_t n;
-
-	for (; len; len -= n, seg++) {
-		n = min3(len, (size_t)sg_dma_len(cursor->sg) - cursor->offset,
-			 (size_t)cursor->max);
+	for (; num; num--, seg++, sg = vring_sg_next(sg)) {
 		seg->addr = sg_dma_address(cursor->sg) + cursor->offset;
-		seg->len = n;
+		seg->len = sg->length;
 		seg->flags = flags;
-		cursor->offset += n;
+		cursor->offset += sg->length;
 		if (cursor->offset == sg_dma_len(cursor->sg)) {
 			cursor->sg = vring_sg_next(cursor->sg);
 			cursor->offset = 0;
 		}
 	}
 	return seg;
-}
-
-/**
- * vring_dma_max_seg - longest segment that entries may be joined to
- * @vq: the virtqueue
- *
- * Return: the limit in bytes.
- */
-u32 vring_dma_max_seg(const struct vring_virtqueue *vq)
-{
-	return min(dma_get_max_seg_size(vq->dma_dev), vq->max_seg);
 }
 
 static enum dma_data_direction vring_cell_dir(const struct vring_virtqueue *vq,
@@ -1015,29 +1001,6 @@ struct device *virtqueue_dma_dev(struct virtqueue *_vq)
 	return to_vring(_vq)->dma_dev;
 }
 EXPORT_SYMBOL_GPL(virtqueue_dma_dev);
-
-/**
- * virtqueue_set_max_seg_size - say how long a segment may be for the device
- * @_vq: a virtqueue of the device
- * @size: the limit in bytes, of the device's configuration
- *
- * Segments of one scatterlist are joined where their DMA addresses touch.  A
- * driver whose device has a limit of its own sets it here, besides keeping to
- * it with every entry.  It holds for all virtqueues that the device has now.
- *
- * Context: the driver's probe function, before it uses the virtqueues.
- */
-void virtqueue_set_max_seg_size(struct virtqueue *_vq, unsigned int size)
-{
-	struct virtio_device *vdev = _vq->vdev;
-	struct virtqueue *vq;
-
-	spin_lock(&vdev->vqs_list_lock);
-	list_for_each_entry(vq, &vdev->vqs, list)
-		to_vring(vq)->max_seg = size;
-	spin_unlock(&vdev->vqs_list_lock);
-}
-EXPORT_SYMBOL_GPL(virtqueue_set_max_seg_size);
 
 /**
  * virtqueue_dma_map_single_attrs - map a buffer for a premapped virtqueue

@@ -512,9 +512,11 @@ dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
 	return run_addr(vq, run);
 }
 
-/* Number of segments that a list makes, each no longer than @max if it is joined. */
-static u32 list_segs(struct scatterlist *sg, u32 *left, u32 max, u64 *len,
-		     u32 *entries)
+/*
+ * Number of segments that a list makes.  Entries that are in a run next to each other
+ * are one, up to a page: there is no device that takes less.
+ */
+static u32 list_segs(struct scatterlist *sg, u32 *left, u64 *len, u32 *entries)
 {
 	u32 segs = 0, room = 0;
 
@@ -522,7 +524,7 @@ static u32 list_segs(struct scatterlist *sg, u32 *left, u32 max, u64 *len,
 	for (*entries = 0; sg && *entries < *left; sg = vring_sg_next(sg)) {
 		if (!segs || sg->length > room) {
 			segs++;
-			room = max(max, sg->length);
+			room = max_t(u32, PAGE_SIZE, sg->length);
 		}
 		room -= sg->length;
 		*len += sg->length;
@@ -553,7 +555,6 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 		   unsigned int in_sgs, gfp_t gfp)
 {
 	const unsigned int lists = out_sgs + in_sgs;
-	const u32 max = vring_dma_max_seg(vq);
 	struct vring_run *run = &vq->ring.run[req->id];
 	struct vring_seg *seg = vq->scratch;
 	u32 left = req->num, pieces = 0, segs = 0, entries;
@@ -578,7 +579,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 
 	for (n = 0; n < lists; n++) {
 		/* The count rules: a list may have room to spare. */
-		segs += list_segs(sgs[n], &left, max, &len, &entries);
+		segs += list_segs(sgs[n], &left, &len, &entries);
 		if (n >= out_sgs) {
 			in_len += len;
 			pieces += entries;
@@ -616,7 +617,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 		u32 room = 0, rest;
 
 		rest = left;
-		if (!list_segs(sgs[n], &left, max, &len, &entries))
+		if (!list_segs(sgs[n], &left, &len, &entries))
 			continue;
 		at = plan_list(&plan, len);
 		if (len < PAGE_SIZE)
@@ -628,7 +629,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 				seg->len = 0;
 				seg->flags = in ? VRING_SEG_WRITE : 0;
 				seg++;
-				room = max(max, sg->length);
+				room = max_t(u32, PAGE_SIZE, sg->length);
 			}
 			seg[-1].len += sg->length;
 			room -= sg->length;

@@ -124,7 +124,6 @@ vring_alloc_queue(unsigned int index, unsigned int align,
 	/* Until the device is ready nothing is to come from it. */
 	vq->broken = IS_ENABLED(CONFIG_VIRTIO_HARDEN_NOTIFICATION);
 	vq->dma_dev = vring_dma_device(vdev, transport_dev);
-	vq->max_seg = U32_MAX;
 	vring_dma_init_queue(vq);
 	vring_cell_init_queue(vq);
 	if (vring_pool_init_queue(vq))

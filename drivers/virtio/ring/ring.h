@@ -206,12 +206,10 @@ struct vring_xfer {
  * struct vring_cursor - a place in entries that are mapped
  * @sg: the entry
  * @offset: offset in what it was mapped to, in bytes
- * @max: length in bytes of the longest segment to make of it
  */
 struct vring_cursor {
 	struct scatterlist *sg;
 	u32 offset;
-	u32 max;
 };
 
 /* Split layout, virtio 1.2 section 2.7. */
@@ -346,7 +344,6 @@ enum vring_mapping {
  * @dma_dev: the device that everything is mapped for, chosen at creation
  * @scratch: segments of the request that is being added; grows with requests
  * @scratch_num: how many it has room for
- * @max_seg: length in bytes of the longest segment that entries are joined to
  * @pool: memory shared with the device, NULL if @mapping is not VRING_MAP_POOL
  * @ring: the ring as it is now
  * @stats: counters
@@ -389,7 +386,6 @@ struct vring_virtqueue {
 	struct device *dma_dev;
 	struct vring_seg *scratch;
 	u32 scratch_num;
-	u32 max_seg;
 	struct vring_pool *pool;
 	struct vring_ring ring;
 	struct vring_stats stats;
@@ -538,9 +534,9 @@ int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 		      u32 num, bool in, bool *apart);
 void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 			 u32 num, bool in, bool apart, bool discard);
-struct vring_seg *vring_dma_segs(struct vring_cursor *cursor, size_t len,
-				 u16 flags, struct vring_seg *seg);
-u32 vring_dma_max_seg(const struct vring_virtqueue *vq);
+struct vring_seg *vring_dma_segs(struct vring_cursor *cursor,
+				 struct scatterlist *sg, u32 num, u16 flags,
+				 struct vring_seg *seg);
 int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 			  bool in);
 void vring_dma_free_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,

@@ -277,15 +277,15 @@ struct drv_req *drv_submit(struct driver *drv, unsigned int nout, unsigned int n
 /* ---- the device ---- */
 
 /*
- * The ring may join segments of a list up to the device's limit, but not lists:
+ * The ring may join segments of a list that it copies, up to a page, but not lists:
  * a header stays a segment of its own.  What the driver mapped itself stays as
  * it is.
  */
 static void check_segs(const struct driver *drv, struct drv_req *r, const struct dev_req *req)
 {
 	const struct device *dev = drv->q->dev->dma_dev;
-	unsigned int entries = r->nout + r->nin, i = 0, first, n = 0;
-	u32 limit = dma_get_max_seg_size((struct device *)dev), longest;
+	unsigned int entries = r->nout + r->nin, i = 0, k, first, n = 0;
+	u32 longest;
 	u64 len, got;
 
 	while (i < entries) {
@@ -300,13 +300,15 @@ static void check_segs(const struct driver *drv, struct drv_req *r, const struct
 			r->seg[i].copied = copied;
 		} while (!r->seg[i++].last);
 
-		for (got = 0; got < len; n++) {
+		for (got = 0, k = first; got < len; n++, k++) {
 			check(n < req->nseg);
 			check_eq(req->seg[n].write, first >= r->nout);
 			check_eq(dma_in_cell(dev, req->seg[n].addr), copied);
-			if (req->seg[n].len > limit && req->seg[n].len > longest)
-				fail("segments were joined to %u bytes, the limit is %u",
-				     req->seg[n].len, limit);
+			/* What is mapped is an entry, what is copied a page at most. */
+			if (!copied)
+				check_eq(req->seg[n].len, r->seg[k].len);
+			if (req->seg[n].len > PAGE_SIZE && req->seg[n].len > longest)
+				fail("segments were joined to %u bytes", req->seg[n].len);
 			got += req->seg[n].len;
 		}
 		check_eq(got, len);
