@@ -342,23 +342,23 @@ static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 	if (unlikely(!vq->vq.num_free))
 		return vring_no_space(vq, !in);
 
-	if (vq->mapping == VRING_MAP_CELLS) {
-		addr = vring_cell_map_single(vq, id, sg, in, &undo);
-		if (unlikely(addr == DMA_MAPPING_ERROR))
-			return -ENOMEM;
-	} else if (vq->mapping == VRING_MAP_POOL) {
-		addr = vring_pool_map_single(vq, id, sg, in, &undo);
-		/* No room there; to map a single segment takes no allocation. */
-		if (unlikely(addr == DMA_MAPPING_ERROR))
-			return virtqueue_add(vq, &sg, 1, !in, in, data, ctx,
-					     GFP_ATOMIC);
-	} else {
+	if (vq->mapping < VRING_MAP_CELLS) {
 		addr = vring_dma_map_single(vq, sg, in);
 		if (unlikely(addr == DMA_MAPPING_ERROR))
 			return -ENOMEM;
 		if (unlikely(vq->mapping == VRING_MAP_SEGS))
 			undo = vring_dma_keep_single(vq, id, addr, sg->length,
 						     in);
+	} else if (vq->mapping == VRING_MAP_CELLS) {
+		addr = vring_cell_map_single(vq, id, sg, in, &undo);
+		if (unlikely(addr == DMA_MAPPING_ERROR))
+			return -ENOMEM;
+	} else {
+		addr = vring_pool_map_single(vq, id, sg, in, &undo);
+		/* No room there; to map a single segment takes no allocation. */
+		if (unlikely(addr == DMA_MAPPING_ERROR))
+			return virtqueue_add(vq, &sg, 1, !in, in, data, ctx,
+					     GFP_ATOMIC);
 	}
 
 	in_len = in ? sg->length : 0;

@@ -420,10 +420,8 @@ static struct pool_block *run_block(const struct vring_virtqueue *vq,
 	return vq->pool->block[run->block];
 }
 
-static void run_give(struct vring_virtqueue *vq, const struct vring_run *run)
+static void run_give(struct pool_block *block, const struct vring_run *run)
 {
-	struct pool_block *block = run_block(vq, run);
-
 	if (run_in_word(run->unit, run->units))
 		*run_word(block, run->unit) &= ~run_mask(run->unit, run->units);
 	else
@@ -431,16 +429,15 @@ static void run_give(struct vring_virtqueue *vq, const struct vring_run *run)
 	block->free += run->units;
 }
 
-static void *run_mem(const struct vring_virtqueue *vq,
-		     const struct vring_run *run)
+static void *run_mem(const struct pool_block *block, const struct vring_run *run)
 {
-	return run_block(vq, run)->mem + run->unit * POOL_UNIT;
+	return block->mem + run->unit * POOL_UNIT;
 }
 
-static dma_addr_t run_addr(const struct vring_virtqueue *vq,
+static dma_addr_t run_addr(const struct pool_block *block,
 			   const struct vring_run *run)
 {
-	return run_block(vq, run)->addr + run->unit * POOL_UNIT;
+	return block->addr + run->unit * POOL_UNIT;
 }
 
 /* How the device finds a list of so many bytes aligned. */
@@ -504,12 +501,14 @@ dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
 				 struct scatterlist *sg, bool in, u8 *undo)
 {
 	struct vring_run *run = &vq->ring.run[id];
+	const struct pool_block *block;
 
 	if (unlikely(!run_take(vq, run, sg->length, list_align(sg->length))))
 		return DMA_MAPPING_ERROR;
-	run_copy(vq, run, &run->one, sg, run_mem(vq, run), 0, in);
+	block = run_block(vq, run);
+	run_copy(vq, run, &run->one, sg, run_mem(block, run), 0, in);
 	*undo = VRING_UNDO_POOL;
-	return run_addr(vq, run);
+	return run_addr(block, run);
 }
 
 /*
@@ -600,14 +599,14 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 		piece = kmalloc_array(pieces, sizeof(*piece),
 				      gfp & ~__GFP_HIGHMEM);
 		if (unlikely(!piece)) {
-			run_give(vq, run);
+			run_give(run_block(vq, run), run);
 			return -EAGAIN;
 		}
 		run->many = piece;
 	}
 
-	mem = run_mem(vq, run);
-	addr = run_addr(vq, run);
+	mem = run_mem(run_block(vq, run), run);
+	addr = run_addr(run_block(vq, run), run);
 	run->table = at;
 	left = req->num;
 	plan = (struct pool_plan) { };
@@ -656,9 +655,10 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 void *vring_pool_table(struct vring_virtqueue *vq, struct vring_request *req)
 {
 	const struct vring_run *run = &vq->ring.run[req->id];
+	const struct pool_block *block = run_block(vq, run);
 
-	req->table = run_addr(vq, run) + run->table;
-	return run_mem(vq, run) + run->table;
+	req->table = run_addr(block, run) + run->table;
+	return run_mem(block, run) + run->table;
 }
 
 /**
@@ -673,7 +673,8 @@ void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, u32 len)
 {
 	struct vring_run *run = &vq->ring.run[id];
 	const struct pool_piece *piece = run->pieces > 1 ? run->many : &run->one;
-	void *mem = run_mem(vq, run);
+	struct pool_block *block = run_block(vq, run);
+	void *mem = run_mem(block, run);
 	u32 i, n;
 
 	/* The device writes one after another: their order is the request's. */
@@ -685,5 +686,5 @@ void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, u32 len)
 	}
 	if (run->pieces > 1)
 		kfree(run->many);
-	run_give(vq, run);
+	run_give(block, run);
 }
