@@ -253,7 +253,8 @@ static void tables_next_to_data(struct run *t)
 
 static void untranslated_tables(struct run *t)
 {
-	static const enum access access[] = { DIRECT, IDENTITY, PHYSICAL };
+	/* What is mapped and forgotten would be in the way of the others. */
+	static const enum access access[] = { PHYSICAL, IDENTITY, DIRECT };
 	unsigned int i, lap, n;
 
 	for (i = 0; i < ARRAY_SIZE(access); i++) {
