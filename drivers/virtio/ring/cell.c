@@ -83,12 +83,12 @@ static const struct kernel_param_ops bounce_max_ops = {
 };
 module_param_cb(bounce_max, &bounce_max_ops, &bounce_max, 0644);
 MODULE_PARM_DESC(bounce_max,
-		 "copy translated buffers of up to so many bytes, 0 to 4096, instead of mapping them, or none at all, -1 (default with CONFIG_DMA_API_DEBUG); for queues created from then on");
+		 "copy translated buffers of up to so many bytes, 0 to 4096, instead of mapping them, or none at all, -1, nor have pools (default with CONFIG_DMA_API_DEBUG); for queues created from then on");
 
 static uint cell_max = CELL_MAX;
 module_param(cell_max, uint, 0644);
 MODULE_PARM_DESC(cell_max,
-		 "KiB that the cells of a device take at most; for queues created from then on");
+		 "KiB that the cells or pools of a device take at most; for queues created from then on");
 
 static bool cell_in(enum vring_cell_kind kind)
 {
@@ -563,7 +563,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	struct vring_seg *seg = vq->scratch;
 	struct cell_plan plan = { .id = req->id };
 	u32 left = req->num, mapped[2] = { }, copies = 0;
-	const u32 max_seg = dma_get_max_seg_size(vq->dma_dev);
+	const u32 max_seg = vring_dma_max_seg(vq);
 	struct vring_cursor cursor[2];
 	bool apart[2] = { };
 	struct vring_xfer *xfer;

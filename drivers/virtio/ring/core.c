@@ -296,7 +296,8 @@ mapped:
 		else if (unlikely(req.num > vq->vq.num_free))
 			err = vring_no_space(vq, out_sgs);
 		if (unlikely(err)) {
-			vring_undo(vq, req.id, req.undo, ind, 0, VRING_ALL);
+			/* The device has never had the buffers. */
+			vring_undo(vq, req.id, req.undo, ind, 0, 0);
 			return err;
 		}
 		if (!req.linear) {
@@ -328,7 +329,7 @@ mapped:
  */
 static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 						struct scatterlist *sg, bool in,
-						void *data, void *ctx)
+						void *data, void *ctx, gfp_t gfp)
 {
 	u16 id = vq->free_head;
 	dma_addr_t addr;
@@ -354,7 +355,7 @@ static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 		if (unlikely(addr == DMA_MAPPING_ERROR))
 			return -ENOMEM;
 	} else {
-		addr = vring_pool_map_single(vq, id, sg, in, &undo);
+		addr = vring_pool_map_single(vq, id, sg, in, gfp, &undo);
 		/* No room there; to map a single segment takes no allocation. */
 		if (unlikely(addr == DMA_MAPPING_ERROR))
 			return virtqueue_add(vq, &sg, 1, !in, in, data, ctx,
@@ -379,7 +380,7 @@ static __always_inline int virtqueue_add_list(struct virtqueue *_vq,
 	struct vring_virtqueue *vq = to_vring(_vq);
 
 	if (num == 1 && vq->mapping != VRING_MAP_SEGS && !vq->premapped)
-		return virtqueue_add_single(vq, sg, in, data, ctx);
+		return virtqueue_add_single(vq, sg, in, data, ctx, gfp);
 	return virtqueue_add(vq, &sg, num, !in, in, data, ctx, gfp);
 }
 
@@ -537,7 +538,7 @@ EXPORT_SYMBOL_GPL(virtqueue_add_inbuf);
  * @num: number of entries in @sg
  * @data: token that virtqueue_get_buf_ctx() returns, not NULL
  * @ctx: context that virtqueue_get_buf_ctx() returns
- * @gfp: not used: a queue with contexts has no indirect tables
+ * @gfp: how to make room for a copy, where buffers are copied
  *
  * Context: as virtqueue_add_sgs().
  * Return: as virtqueue_add_sgs().

@@ -4,6 +4,7 @@
  * memory is mapped for, and maps rings, requests and indirect tables for it.
  * No other file of the ring calls the DMA API or sees a physical address.
  */
+#include <linux/cc_platform.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
@@ -282,6 +283,17 @@ static bool vring_dma_need_sync(struct device *dev)
 	return IS_ENABLED(CONFIG_HAS_DMA) && dma_dev_need_sync(dev);
 }
 
+/*
+ * A device that needs no unmapping and that vring_make_phys_device() made takes
+ * physical addresses, also where those of other devices have an offset; unless
+ * swiotlb takes every buffer, or memory encryption adds a bit to each address.
+ */
+static bool vring_dma_just_physical(const struct vring_virtqueue *vq)
+{
+	return vq->dma_dev == &vq->vq.vdev->dev && !vq->bounce &&
+	       !cc_platform_has(CC_ATTR_MEM_ENCRYPT);
+}
+
 /**
  * vring_dma_init_queue - decide how a queue's requests are mapped
  * @vq: the virtqueue, its DMA device chosen
@@ -297,7 +309,7 @@ void vring_dma_init_queue(struct vring_virtqueue *vq)
 		vq->mapping = VRING_MAP_CELLS;
 	else if (dma_need_unmap(dev))
 		vq->mapping = VRING_MAP_SEGS;
-	else if (dma_addr_is_phys(dev))
+	else if (vring_dma_just_physical(vq) || dma_addr_is_phys(dev))
 		vq->mapping = VRING_MAP_PHYS;
 	else
 		vq->mapping = VRING_MAP_ONLY;
@@ -830,6 +842,17 @@ struct vring_seg *vring_dma_segs(struct vring_cursor *cursor,
 	return seg;
 }
 
+/**
+ * vring_dma_max_seg - longest entry that vring_dma_map_sgs() may map with others
+ * @vq: the virtqueue
+ *
+ * Return: the limit in bytes.
+ */
+u32 vring_dma_max_seg(const struct vring_virtqueue *vq)
+{
+	return dma_get_max_seg_size(vq->dma_dev);
+}
+
 static enum dma_data_direction vring_cell_dir(const struct vring_virtqueue *vq,
 					      bool in)
 {
@@ -974,18 +997,21 @@ void vring_dma_free(struct device *dev, size_t size, void *mem,
 }
 
 /**
- * vring_dma_shared_pages - how much memory a device may share beside its rings
+ * vring_dma_may_share - may a device get so much memory more to share for good?
  * @vq: the virtqueue, its DMA device bounced
+ * @size: length in bytes
  *
- * Memory of a restricted pool is that which buffers are bounced in, too.
+ * Memory of a restricted pool is that which buffers are bounced in, too, those of
+ * all devices that have the pool.  Half of it is left to them.
  *
- * Return: the limit in pages for all queues of the device, U32_MAX if there is none.
+ * Return: true if so.
  */
-u32 vring_dma_shared_pages(const struct vring_virtqueue *vq)
+bool vring_dma_may_share(const struct vring_virtqueue *vq, size_t size)
 {
-	if (!is_swiotlb_for_alloc(vq->dma_dev))
-		return U32_MAX;
-	return swiotlb_pool_size(vq->dma_dev) / 4 / PAGE_SIZE;
+	struct device *dev = vq->dma_dev;
+
+	return !is_swiotlb_for_alloc(dev) ||
+	       swiotlb_pool_used(dev) + size <= swiotlb_pool_size(dev) / 2;
 }
 
 /**

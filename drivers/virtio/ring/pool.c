@@ -6,9 +6,9 @@
  * taken, since the driver serializes its calls.
  *
  * A request has one run of units for all that the device is to see of it.  The
- * largest lists come first, aligned to pages as swiotlb has them: hosts count on
- * that.  What there is no run for is left to swiotlb, and a work item makes the
- * pool larger: shared memory is slow to come by, and may have to be waited for.
+ * largest lists come first, aligned to 4 KiB: hosts count on that.  What there is
+ * no run for is left to swiotlb, and a work item makes the pool larger: shared
+ * memory is slow to come by, and may have to be waited for.
  *
  * The rules of swiotlb apply: what the device may write is copied in when the
  * request is added, and back when it completes.  All of the pool can be seen and
@@ -20,10 +20,12 @@
 #include <linux/bits.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
+#include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/preempt.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -33,6 +35,9 @@
 
 /* Bytes that are taken and given back together. */
 #define POOL_UNIT	512U
+
+/* Large lists start at multiples of this, which is the blocks of a disk at most. */
+#define POOL_PAGE	4096U
 
 /* Smaller lists and tables start at multiples of this. */
 #define POOL_ALIGN	16U
@@ -74,12 +79,12 @@ struct pool_block {
  * @last: the block to look at first
  * @block: the blocks
  * @growing: the work is to be done, or @grown has not been taken yet
- * @size: bytes of the next block, if no request needs more
+ * @size: bytes of the next block, if no request needs more; 0: there will be none
  * @want: bytes of the block to be allocated
  * @retry: when to ask again for a block that there was no memory for; 64 bits, as
  *	months may pass before the pool has to grow again
  * @grown: a new block, or an error; from the work to the queue
- * @work: allocates a block
+ * @work: allocates a block for who cannot wait
  */
 struct vring_pool {
 	struct vring_virtqueue *vq;
@@ -132,7 +137,7 @@ static_assert(POOL_BLOCKS <= U8_MAX);
  * planned, before it is found to be too long.
  */
 struct pool_plan {
-	u64 large;		/* end of what is aligned to pages */
+	u64 large;		/* end of what is aligned to POOL_PAGE */
 	u64 small;		/* end of the rest, counted from there */
 };
 
@@ -140,7 +145,8 @@ struct pool_plan {
 
 static u32 queue_pages(const struct vring_virtqueue *vq)
 {
-	return (u32)vq->stats.cell_bytes / PAGE_SIZE;
+	/* Others read it, too, to share memory fairly: about is enough. */
+	return (u32)data_race(vq->stats.cell_bytes) / PAGE_SIZE;
 }
 
 /*
@@ -174,8 +180,9 @@ static struct pool_block *block_alloc(struct vring_virtqueue *vq, u32 size)
 {
 	const u32 units = size / POOL_UNIT, num = size / PAGE_SIZE;
 	struct pool_block *block;
+	int err = -ENOMEM;
 
-	if (!pages_claim(vq, num))
+	if (!vring_dma_may_share(vq, size) || !pages_claim(vq, num))
 		return ERR_PTR(-ENOSPC);
 	block = kzalloc(struct_size(block, used, BITS_TO_LONGS(units)),
 			GFP_KERNEL);
@@ -186,6 +193,12 @@ static struct pool_block *block_alloc(struct vring_virtqueue *vq, u32 size)
 				     __GFP_NOMEMALLOC);
 	if (!block->mem)
 		goto err_free;
+	/* Not cached, for a device that sees no caches: swiotlb is faster. */
+	if (is_vmalloc_addr(block->mem)) {
+		vring_dma_free(vq->dma_dev, size, block->mem, block->addr);
+		err = -EOPNOTSUPP;
+		goto err_free;
+	}
 	block->units = units;
 	block->free = units;
 	return block;
@@ -194,7 +207,7 @@ err_free:
 	kfree(block);
 err_count:
 	atomic_sub(num, &vq->vq.vdev->cell_pages);
-	return ERR_PTR(-ENOMEM);
+	return ERR_PTR(err);
 }
 
 static void block_free(struct vring_virtqueue *vq, struct pool_block *block)
@@ -260,10 +273,9 @@ taken:
 
 /* --- growth --- */
 
-static void pool_work(struct work_struct *work)
+static void pool_alloc(struct vring_pool *pool)
 {
-	struct vring_pool *pool = container_of(work, struct vring_pool, work);
-	/* Who deletes the queue of a disk that is frozen waits for this work. */
+	/* Who deletes the queue of a disk waits for this work: no I/O for its sake. */
 	unsigned int noio = memalloc_noio_save();
 
 	/* The block before the pointer to it; pairs with pool_grown(). */
@@ -271,10 +283,15 @@ static void pool_work(struct work_struct *work)
 	memalloc_noio_restore(noio);
 }
 
+static void pool_work(struct work_struct *work)
+{
+	pool_alloc(container_of(work, struct vring_pool, work));
+}
+
 /* Has the work brought a block? */
 static bool pool_grown(struct vring_pool *pool)
 {
-	/* Pairs with pool_work(). */
+	/* Pairs with pool_alloc(). */
 	struct pool_block *block = smp_load_acquire(&pool->grown);
 
 	if (!block)
@@ -285,6 +302,8 @@ static bool pool_grown(struct vring_pool *pool)
 	if (IS_ERR(block)) {
 		/* There may be no piece of memory that is so long. */
 		pool->size = max(pool->want / 2, POOL_FIRST);
+		if (PTR_ERR(block) == -EOPNOTSUPP)
+			pool->size = 0;
 		pool->retry = get_jiffies_64() + POOL_RETRY;
 		return false;
 	}
@@ -294,13 +313,16 @@ static bool pool_grown(struct vring_pool *pool)
 	return true;
 }
 
-/* Have a block allocated that a run of so many bytes fits into. */
-static void pool_grow(struct vring_pool *pool, u32 len)
+/*
+ * Have a block allocated that a run of so many bytes fits into: at once if the driver
+ * can wait.  A network card fills its queues so, with all that they have room for.
+ */
+static void pool_grow(struct vring_pool *pool, u32 len, gfp_t gfp)
 {
 	struct vring_virtqueue *vq = pool->vq;
 	u32 size;
 
-	if (pool->growing || pool->num == POOL_BLOCKS ||
+	if (pool->growing || !pool->size || pool->num == POOL_BLOCKS ||
 	    time_before64(get_jiffies_64(), pool->retry))
 		return;
 	size = roundup_pow_of_two(max(pool->size, len));
@@ -313,6 +335,11 @@ static void pool_grow(struct vring_pool *pool, u32 len)
 	}
 	pool->want = size;
 	pool->growing = true;
+	/* Of a single segment some say GFP_KERNEL in an interrupt, to no harm so far. */
+	if (gfpflags_allow_blocking(gfp) && in_task()) {
+		pool_alloc(pool);
+		return;
+	}
 	/* That swiotlb is full meanwhile is nothing to be told of: it will pass. */
 	vq->map_attrs = DMA_ATTR_NO_WARN;
 	queue_work(system_unbound_wq, &pool->work);
@@ -340,7 +367,10 @@ int vring_pool_init_queue(struct vring_virtqueue *vq)
 	INIT_WORK(&pool->work, pool_work);
 	vq->pool = pool;
 	vq->mapping = VRING_MAP_POOL;
-	vq->cell_pages = min(vq->cell_pages, vring_dma_shared_pages(vq));
+	/* Section 2.7.4, legacy interface: there a header is a segment of its own. */
+	if (virtio_has_feature(vq->vq.vdev, VIRTIO_F_VERSION_1) ||
+	    __virtio_test_bit(vq->vq.vdev, VIRTIO_F_ANY_LAYOUT))
+		vq->join_max = PAGE_SIZE;
 	return 0;
 }
 
@@ -385,7 +415,7 @@ int vring_pool_alloc(const struct vring_virtqueue *vq, struct vring_ring *ring)
 
 /* Take a run of so many bytes; false if there is none now. */
 static bool run_take(struct vring_virtqueue *vq, struct vring_run *run,
-		     u64 len, u32 align)
+		     u64 len, u32 align, gfp_t gfp)
 {
 	struct vring_pool *pool = vq->pool;
 	const u32 units = max(DIV_ROUND_UP((u32)len, POOL_UNIT), 1U);
@@ -400,7 +430,7 @@ static bool run_take(struct vring_virtqueue *vq, struct vring_run *run,
 			goto taken;
 		n = n + 1 < pool->num ? n + 1 : 0;
 	}
-	pool_grow(pool, len);
+	pool_grow(pool, len, gfp);
 	if (!pool_grown(pool))
 		return false;
 	n = pool->num - 1;
@@ -443,8 +473,8 @@ static dma_addr_t run_addr(const struct pool_block *block,
 /* How the device finds a list of so many bytes aligned. */
 static u32 list_align(u64 len)
 {
-	if (len >= PAGE_SIZE)
-		return PAGE_SIZE;
+	if (len >= POOL_PAGE)
+		return POOL_PAGE;
 	return len >= POOL_UNIT ? POOL_UNIT : POOL_ALIGN;
 }
 
@@ -452,7 +482,7 @@ static u32 list_align(u64 len)
 static u64 plan_list(struct pool_plan *plan, u64 len)
 {
 	const u32 align = list_align(len);
-	u64 *end = align == PAGE_SIZE ? &plan->large : &plan->small;
+	u64 *end = align == POOL_PAGE ? &plan->large : &plan->small;
 	u64 at = ALIGN(*end, align);
 
 	*end = at + len;
@@ -492,18 +522,21 @@ static void run_copy(struct vring_virtqueue *vq, struct vring_run *run,
  * @id: id of the descriptor
  * @sg: the entry
  * @in: the device writes it
+ * @gfp: how to make the pool larger
  * @undo: what completion has to undo
  *
- * Context: any, serialized by the driver.
+ * Context: any that @gfp allows, serialized by the driver.
  * Return: its DMA address, DMA_MAPPING_ERROR if the pool has no room for it.
  */
 dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
-				 struct scatterlist *sg, bool in, u8 *undo)
+				 struct scatterlist *sg, bool in, gfp_t gfp,
+				 u8 *undo)
 {
 	struct vring_run *run = &vq->ring.run[id];
 	const struct pool_block *block;
 
-	if (unlikely(!run_take(vq, run, sg->length, list_align(sg->length))))
+	if (unlikely(!run_take(vq, run, sg->length, list_align(sg->length),
+			       gfp)))
 		return DMA_MAPPING_ERROR;
 	block = run_block(vq, run);
 	run_copy(vq, run, &run->one, sg, run_mem(block, run), 0, in);
@@ -515,7 +548,8 @@ dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
  * Number of segments that a list makes.  Entries that are in a run next to each other
  * are one, up to a page: there is no device that takes less.
  */
-static u32 list_segs(struct scatterlist *sg, u32 *left, u64 *len, u32 *entries)
+static u32 list_segs(const struct vring_virtqueue *vq, struct scatterlist *sg,
+		     u32 *left, u64 *len, u32 *entries)
 {
 	u32 segs = 0, room = 0;
 
@@ -523,7 +557,7 @@ static u32 list_segs(struct scatterlist *sg, u32 *left, u64 *len, u32 *entries)
 	for (*entries = 0; sg && *entries < *left; sg = vring_sg_next(sg)) {
 		if (!segs || sg->length > room) {
 			segs++;
-			room = max_t(u32, PAGE_SIZE, sg->length);
+			room = max(vq->join_max, sg->length);
 		}
 		room -= sg->length;
 		*len += sg->length;
@@ -569,7 +603,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 		err = vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
 		len = req->num * sizeof(struct vring_desc);
 		if (!err && vq->indirect && req->num > 1 &&
-		    run_take(vq, run, len, POOL_UNIT)) {
+		    run_take(vq, run, len, POOL_UNIT, gfp)) {
 			run->table = 0;
 			req->undo = VRING_UNDO_POOL;
 		}
@@ -578,7 +612,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 
 	for (n = 0; n < lists; n++) {
 		/* The count rules: a list may have room to spare. */
-		segs += list_segs(sgs[n], &left, &len, &entries);
+		segs += list_segs(vq, sgs[n], &left, &len, &entries);
 		if (n >= out_sgs) {
 			in_len += len;
 			pieces += entries;
@@ -592,7 +626,8 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 	len = at;
 	if (vq->indirect && segs > 1)
 		len += segs * sizeof(struct vring_desc);
-	if (unlikely(!run_take(vq, run, len, plan.large ? PAGE_SIZE : POOL_UNIT)))
+	if (unlikely(!run_take(vq, run, len, plan.large ? POOL_PAGE : POOL_UNIT,
+			       gfp)))
 		return -EAGAIN;
 	piece = &run->one;
 	if (pieces > 1) {
@@ -616,10 +651,10 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 		u32 room = 0, rest;
 
 		rest = left;
-		if (!list_segs(sgs[n], &left, &len, &entries))
+		if (!list_segs(vq, sgs[n], &left, &len, &entries))
 			continue;
 		at = plan_list(&plan, len);
-		if (len < PAGE_SIZE)
+		if (len < POOL_PAGE)
 			at += others;
 		for (sg = sgs[n]; rest > left; sg = vring_sg_next(sg), rest--) {
 			run_copy(vq, run, piece, sg, mem, at, in);
@@ -628,7 +663,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 				seg->len = 0;
 				seg->flags = in ? VRING_SEG_WRITE : 0;
 				seg++;
-				room = max_t(u32, PAGE_SIZE, sg->length);
+				room = max(vq->join_max, sg->length);
 			}
 			seg[-1].len += sg->length;
 			room -= sg->length;

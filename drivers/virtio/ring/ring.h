@@ -345,6 +345,7 @@ enum vring_mapping {
  * @scratch: segments of the request that is being added; grows with requests
  * @scratch_num: how many it has room for
  * @pool: memory shared with the device, NULL if @mapping is not VRING_MAP_POOL
+ * @join_max: length in bytes of the longest segment that is made of several entries
  * @ring: the ring as it is now
  * @stats: counters
  * @notify: the transport's doorbell
@@ -387,6 +388,7 @@ struct vring_virtqueue {
 	struct vring_seg *scratch;
 	u32 scratch_num;
 	struct vring_pool *pool;
+	u32 join_max;
 	struct vring_ring ring;
 	struct vring_stats stats;
 	bool (*notify)(struct virtqueue *vq);
@@ -537,6 +539,7 @@ void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 struct vring_seg *vring_dma_segs(struct vring_cursor *cursor,
 				 struct scatterlist *sg, u32 num, u16 flags,
 				 struct vring_seg *seg);
+u32 vring_dma_max_seg(const struct vring_virtqueue *vq);
 int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 			  bool in);
 void vring_dma_free_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
@@ -549,7 +552,7 @@ void *vring_dma_alloc(struct device *dev, size_t size, dma_addr_t *addr,
 void vring_dma_free(struct device *dev, size_t size, void *mem,
 		    dma_addr_t addr);
 bool vring_dma_forced_bounce(struct device *dev);
-u32 vring_dma_shared_pages(const struct vring_virtqueue *vq);
+bool vring_dma_may_share(const struct vring_virtqueue *vq, size_t size);
 
 /* cell.c */
 void vring_cell_init_queue(struct vring_virtqueue *vq);
@@ -575,7 +578,8 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 		   struct scatterlist *sgs[], unsigned int out_sgs,
 		   unsigned int in_sgs, gfp_t gfp);
 dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
-				 struct scatterlist *sg, bool in, u8 *undo);
+				 struct scatterlist *sg, bool in, gfp_t gfp,
+				 u8 *undo);
 void *vring_pool_table(struct vring_virtqueue *vq, struct vring_request *req);
 void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, u32 len);
 

@@ -171,6 +171,9 @@ extern unsigned long dma_last_attrs;
 /* The length of swiotlb in bytes, SIZE_MAX if it grows.  It never runs dry. */
 extern size_t dma_pool_size;
 
+/* Bytes of that which other devices use. */
+extern size_t dma_pool_used;
+
 /*
  * What the device finds, and leaves, where the driver handed a buffer over with
  * DMA_FROM_DEVICE and the device does not see the CPU's caches: nobody has written

@@ -564,10 +564,12 @@ static int enable_vq_after_reset(struct virtqueue *vq)
 	return 0;
 }
 
+/* Below the transport's, feature bits are for drivers that know them. */
 void virtio_check_driver_offered_feature(const struct virtio_device *vdev, unsigned int bit)
 {
 	(void)vdev;
-	(void)bit;
+	if (bit < VIRTIO_TRANSPORT_F_START)
+		fail("the ring asks for feature %u, which not every driver offers", bit);
 }
 
 void dev_init(struct device_model *d, u64 features, enum shim_dma mode)

@@ -59,6 +59,9 @@ bool dma_shared_only;
 unsigned long dma_last_attrs;
 size_t dma_iova_limit;
 size_t dma_pool_size = SIZE_MAX;
+size_t dma_pool_used;
+bool shim_uncached;
+bool shim_in_interrupt;
 
 const struct dma_map_ops *shim_arch_ops;
 
@@ -263,6 +266,7 @@ void dma_reset(void)
 	dma_shared_only = false;
 	dma_iova_limit = 0;
 	dma_pool_size = SIZE_MAX;
+	dma_pool_used = 0;
 	shim_arch_ops = NULL;
 	memset(counted, 0, sizeof(counted));
 }
@@ -736,6 +740,16 @@ size_t swiotlb_max_mapping_size(struct device *dev)
 size_t swiotlb_pool_size(struct device *dev)
 {
 	return dma_pool_size;
+}
+
+size_t swiotlb_pool_used(struct device *dev)
+{
+	size_t bytes = dma_pool_used, i;
+
+	for (i = 0; i < used; i++)
+		if (table[i]->dev == dev && table[i]->kind == KIND_COHERENT)
+			bytes += table[i]->size;
+	return bytes;
 }
 
 size_t dma_max_mapping_size(struct device *dev)

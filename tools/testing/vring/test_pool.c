@@ -359,6 +359,35 @@ static void first_through_swiotlb(struct run *t)
 	check_eq(kernel_do_work(), 0);
 }
 
+/* As a network card fills its queues. */
+static void at_once_for_who_can_wait(struct run *t)
+{
+	unsigned int i;
+
+	kernel_set_work(WORK_LATER);
+	dma_shared_only = false;
+	test_queue_opts(t, &(struct queue_opts){ .num = 256 });
+	t->drv.gfp = GFP_KERNEL;
+	for (i = 0; i < 200; i++) {
+		drv_submit_as(&t->drv, 0, 1, 2000, DRV_SIMPLE);
+		check_eq(dma_stats(NULL).maps, 0);
+	}
+	check_eq(pool_bytes(t), (64 + 128 + 256) * KIB);
+	drv_submit(&t->drv, 1, 1, 65000);
+	check_eq(dma_stats(NULL).maps, 0);
+	check_eq(kernel_do_work(), 0);
+	test_serve(t, 201);
+	dev_delete_queue(t->q);
+	/* It is not all that claims to be able to. */
+	test_queue(t);
+	t->drv.gfp = GFP_KERNEL;
+	shim_in_interrupt = true;
+	check_eq(test_add(t, drv_req(&t->drv, 0, 1, 512)), 1);
+	shim_in_interrupt = false;
+	check_eq(kernel_do_work(), 1);
+	test_serve(t, 1);
+}
+
 /* Whoever maps while a block is on its way says nothing of it if that fails. */
 static void quiet_while_it_grows(struct run *t)
 {
@@ -566,15 +595,21 @@ static void queues_ask_at_once(struct run *t)
 
 static void of_a_restricted_pool(struct run *t)
 {
-	/* KiB of the pool that buffers are bounced in, too, and of the queue's. */
-	static const struct { unsigned int of, kib; } cases[] = {
-		{ 128, 0 }, { 256, 64 }, { 1024, 256 }, { 2048, 512 }, { 65536, 8192 },
+	/*
+	 * KiB of the pool that buffers are bounced in, too, how many of them others use,
+	 * and how many the queue gets.  Its ring is in the pool, too.
+	 */
+	static const struct { unsigned int of, used, kib; } cases[] = {
+		{ 128, 0, 0 }, { 256, 0, 64 }, { 1024, 0, 448 }, { 2048, 0, 960 },
+		{ 65536, 0, 8192 }, { 2048, 960, 0 }, { 2048, 896, 64 }, { 2048, 1536, 0 },
+		{ 65536, 24576, 8128 },
 	};
 	unsigned int i, k;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		t->dev.dma_dev->shim_restricted = true;
 		dma_pool_size = cases[i].of * KIB;
+		dma_pool_used = cases[i].used * KIB;
 		dma_shared_only = false;
 		test_queue_opts(t, &(struct queue_opts){ .num = 256 });
 		for (k = 0; k < 140; k++)
@@ -585,6 +620,54 @@ static void of_a_restricted_pool(struct run *t)
 		dev_delete_queue(t->q);
 	}
 	t->dev.dma_dev->shim_restricted = false;
+	dma_pool_used = 0;
+	test_queue(t);
+}
+
+/* swiotlb copies through caches, which such a device does not see. */
+static void of_uncached_memory(struct run *t)
+{
+	unsigned long coherent;
+	unsigned int k;
+
+	shim_uncached = true;
+	dma_shared_only = false;
+	kernel_set_tick(0);
+	test_queue(t);
+	coherent = dma_stats(NULL).coherent;
+	for (k = 0; k < 8; k++) {
+		check_eq(test_round_trip(t, &(struct drv_shape){ 0, 1, { 4096 } }), 1);
+		kernel_advance(2 * HZ);
+	}
+	/* It has looked once. */
+	check_eq(dma_stats(NULL).coherent, coherent + 1);
+	check_eq(dma_stats(NULL).live_coherent, 1);
+	check_eq(pool_bytes(t), 0);
+	check_eq(device_pages(t), 0);
+	shim_uncached = false;
+}
+
+/* A device of old finds its header by its being a segment. */
+static void headers_of_legacy_devices(struct run *t)
+{
+	static const struct drv_shape shape = { 2, 3, { 12, 1000, 12, 1000, 1000 } };
+	static const u64 layouts[] = { 0, BIT_ULL(VIRTIO_F_ANY_LAYOUT) };
+	unsigned int i, k;
+	struct served *s;
+
+	for (i = 0; i < ARRAY_SIZE(layouts); i++) {
+		if (t->access == POOLED)
+			break;
+		test_device(t, (test_features(t) & ~BIT_ULL(VIRTIO_F_VERSION_1)) | layouts[i]);
+		test_queue(t);
+		s = take(t, drv_req_shape(&t->drv, &shape));
+		check_eq(s->req.nseg, i ? 2 : 5);
+		for (k = 0; k < s->req.nseg && !i; k++)
+			check_eq(s->req.seg[k].len, shape.len[k]);
+		finish(t, s);
+		check_eq(drv_reap(&t->drv), 1);
+		dev_delete_queue(t->q);
+	}
 	test_queue(t);
 }
 
@@ -1041,11 +1124,17 @@ const struct test pool_tests[] = {
 	  AXIS_POOLS },
 	{ "what cell_max leaves a pool takes", what_is_left_is_taken, AXIS_POOLS },
 	{ "all pools of a device together have a bound", queues_share_a_bound, AXIS_POOLS },
+	{ "a driver that can wait has the pool grow at once", at_once_for_who_can_wait,
+	  AXIS_POOLS | AXIS_INDIRECT },
 	{ "a mapping is quiet while the pool grows", quiet_while_it_grows,
 	  AXIS_POOLS | AXIS_INDIRECT },
 	{ "each queue has its share of the bound", queues_have_shares, AXIS_POOLS },
 	{ "two queues that ask at once keep to the bound", queues_ask_at_once, AXIS_POOLS },
-	{ "of a restricted pool a quarter is taken at most", of_a_restricted_pool, AXIS_POOLS },
+	{ "half of a restricted pool stays free", of_a_restricted_pool, AXIS_POOLS },
+	{ "no pool is made of memory that is not cached", of_uncached_memory,
+	  AXIS_POOLS | AXIS_INDIRECT },
+	{ "a legacy device finds its header in a segment of its own",
+	  headers_of_legacy_devices, ONLY_SPLIT | LEGACY | AXIS_POOLS | AXIS_INDIRECT },
 	{ "memory that there was not is asked for again a second later", asks_again_later,
 	  AXIS_POOLS },
 	{ "a pool that cannot grow by as much grows by less", asks_for_less, AXIS_POOLS },

@@ -16,6 +16,7 @@
 #include "vtest_load.h"
 
 #define SWIOTLB		"/sys/kernel/debug/swiotlb/io_tlb_"
+#define BOUNCE_MAX	"/sys/module/virtio_ring/parameters/bounce_max"
 #define SLOT		2048UL
 #define THREADS		4	/* a disk */
 #define LENGTH		(128 * VT_KIB)
@@ -42,13 +43,14 @@ FIXTURE(swiotlb)
 
 FIXTURE_SETUP(swiotlb)
 {
-	char line[4096];
+	char line[4096], bounce_max[16];
 
 	self->count = 0;
 	if (vt_read_line("/proc/cmdline", line, sizeof(line)) ||
 	    !strstr(line, "swiotlb=") || !strstr(line, ",force"))
 		SKIP(return, "not booted with swiotlb=<slots>,force");
-	self->pools = !strstr(line, "virtio_ring.bounce_max=-1");
+	ASSERT_EQ(0, vt_read_line(BOUNCE_MAX, bounce_max, sizeof(bounce_max)));
+	self->pools = strtol(bounce_max, NULL, 10) >= 0;
 	ASSERT_EQ(0, pool("nslabs", &self->slots)) {
 		TH_LOG("%s", vt_error);
 	}
@@ -97,14 +99,18 @@ TEST_F_TIMEOUT(swiotlb, a_pool_that_runs_dry_does_no_harm, VT_TIMEOUT)
 	}
 	ASSERT_EQ(0, pool("used_hiwater", &high));
 	if (self->pools) {
-		/* While they grow it is used, and then no more. */
 		EXPECT_EQ(0, errors);
-		ASSERT_EQ(0, pool("used", &before));
-		ASSERT_EQ(0, vt_write_file(SWIOTLB "used_hiwater", "0"));
-		EXPECT_EQ(0, load(self->disks, self->count, THREADS, 25)) {
-			TH_LOG("%s", vt_error);
+		/* While they grow it is used, and then no more. */
+		for (int round = 0; round < 10; round++) {
+			ASSERT_EQ(0, pool("used", &before));
+			ASSERT_EQ(0, vt_write_file(SWIOTLB "used_hiwater", "0"));
+			EXPECT_EQ(0, load(self->disks, self->count, THREADS, 25)) {
+				TH_LOG("%s", vt_error);
+			}
+			ASSERT_EQ(0, pool("used_hiwater", &high));
+			if (high <= before)
+				break;
 		}
-		ASSERT_EQ(0, pool("used_hiwater", &high));
 		EXPECT_LE(high, before);
 	}
 

@@ -163,11 +163,11 @@ typedef unsigned short umode_t;
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
 #define clamp_t(t, v, lo, hi)	clamp((t)(v), (t)(lo), (t)(hi))
 #define swap(a, b)		do { __typeof__(a) _t = (a); (a) = (b); (b) = _t; } while (0)
-#define container_of(p, t, m)	((t *)((char *)(p) - offsetof(t, m)))
-#define container_of_const(p, t, m) \
+#define container_of(p, type, m) ((type *)((char *)(p) - offsetof(type, m)))
+#define container_of_const(p, type, m) \
 	_Generic(p, \
-		const __typeof__(*(p)) *: ((const t *)container_of(p, t, m)), \
-		default: container_of(p, t, m))
+		const __typeof__(*(p)) *: ((const type *)container_of(p, type, m)), \
+		default: container_of(p, type, m))
 #define upper_32_bits(n)	((u32)((u64)(n) >> 32))
 #define lower_32_bits(n)	((u32)(n))
 #define SZ_1K		1024
@@ -176,7 +176,8 @@ typedef unsigned short umode_t;
 #define SZ_4M		0x400000
 
 #define struct_size(p, m, n)	(sizeof(*(p)) + sizeof((p)->m[0]) * (size_t)(n))
-#define struct_size_t(t, m, n)	(sizeof(t) + sizeof(((t *)0)->m[0]) * (size_t)(n))
+#define struct_size_t(type, m, n) \
+	(sizeof(type) + sizeof(((type *)0)->m[0]) * (size_t)(n))
 #define flex_array_size(p, m, n) (sizeof((p)->m[0]) * (size_t)(n))
 #define check_add_overflow(a, b, d)	__builtin_add_overflow(a, b, d)
 #define check_sub_overflow(a, b, d)	__builtin_sub_overflow(a, b, d)
@@ -184,7 +185,7 @@ typedef unsigned short umode_t;
 #define struct_group(name, ...) \
 	union { struct { __VA_ARGS__ }; struct { __VA_ARGS__ } name; }
 #ifndef sizeof_field
-#define sizeof_field(t, m)	sizeof(((t *)0)->m)
+#define sizeof_field(type, m)	sizeof(((type *)0)->m)
 #endif
 
 static inline size_t size_mul(size_t a, size_t b)
@@ -755,6 +756,15 @@ struct device {
 	((d)->shim_mode == SHIM_DMA_IDENTITY || (d)->shim_mode == SHIM_DMA_TRANSLATED)
 #define is_swiotlb_force_bounce(d) ((d)->shim_mode == SHIM_DMA_BOUNCED)
 #define is_swiotlb_for_alloc(d)	((d)->shim_restricted)
+size_t swiotlb_pool_used(struct device *dev);
+
+/* Whether coherent memory is not cached, for devices that see no caches. */
+extern bool shim_uncached;
+
+/* Whether this is an interrupt. */
+extern bool shim_in_interrupt;
+#define in_task()		(!shim_in_interrupt)
+#define is_vmalloc_addr(p)	((void)(p), shim_uncached)
 #define module_param(n, t, p) \
 	void shim_param_##n(t val) \
 	{ \
@@ -811,7 +821,9 @@ struct virtio_device_id { __u32 device, vendor; };
 extern bool shim_xen_domain;
 #define xen_domain()		shim_xen_domain
 
+enum cc_attr { CC_ATTR_MEM_ENCRYPT };
 extern bool shim_mem_encrypt;
+#define cc_platform_has(attr)	shim_mem_encrypt
 
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
 
