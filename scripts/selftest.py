@@ -158,7 +158,8 @@ def boots(quick, everything):
         tests=("swiotlb_dry",), expected=(r"swiotlb buffer is full \(sz: \d+ bytes\)",),
         devices=disks)
     # As much load, and swiotlb has nothing to say.
-    add("swiotlb-pools", "ours", "intel", "default", "swiotlb=512,force",
+    add("swiotlb-pools", "ours", "intel", "default",
+        "swiotlb=512,force virtio_ring.cell_max=32768",
         tests=("swiotlb_dry", "blk_data", "net_data"),
         devices=[*disks, *nic_pair(0, dict(access=True), dict(access=True, packed=True))])
     add("memory", "ours", "intel", "on", tests=("memory.sh",),

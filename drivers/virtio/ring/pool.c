@@ -81,6 +81,7 @@ struct pool_block {
  * @growing: the work is to be done, or @grown has not been taken yet
  * @size: bytes of the next block, if no request needs more; 0: there will be none
  * @want: bytes of the block to be allocated
+ * @need: bytes that it has to have
  * @retry: when to ask again for a block that there was no memory for; 64 bits, as
  *	months may pass before the pool has to grow again
  * @grown: a new block, or an error; from the work to the queue
@@ -94,6 +95,7 @@ struct vring_pool {
 	bool growing;
 	u32 size;
 	u32 want;
+	u32 need;
 	u64 retry;
 	struct pool_block *grown;
 	struct work_struct work;
@@ -277,10 +279,19 @@ static void pool_alloc(struct vring_pool *pool)
 {
 	/* Who deletes the queue of a disk waits for this work: no I/O for its sake. */
 	unsigned int noio = memalloc_noio_save();
+	struct pool_block *block;
+	u32 size = pool->want;
 
-	/* The block before the pointer to it; pairs with pool_grown(). */
-	smp_store_release(&pool->grown, block_alloc(pool->vq, pool->want));
+	block = block_alloc(pool->vq, size);
+	/* There may be no piece of memory that is so long, or not so much left. */
+	while (IS_ERR(block) && PTR_ERR(block) != -EOPNOTSUPP &&
+	       size / 2 >= pool->need) {
+		size /= 2;
+		block = block_alloc(pool->vq, size);
+	}
 	memalloc_noio_restore(noio);
+	/* The block before the pointer to it; pairs with pool_grown(). */
+	smp_store_release(&pool->grown, block);
 }
 
 static void pool_work(struct work_struct *work)
@@ -300,14 +311,12 @@ static bool pool_grown(struct vring_pool *pool)
 	pool->growing = false;
 	pool->vq->map_attrs = 0;
 	if (IS_ERR(block)) {
-		/* There may be no piece of memory that is so long. */
-		pool->size = max(pool->want / 2, POOL_FIRST);
 		if (PTR_ERR(block) == -EOPNOTSUPP)
 			pool->size = 0;
 		pool->retry = get_jiffies_64() + POOL_RETRY;
 		return false;
 	}
-	pool->size = min(pool->want * 2, POOL_LARGEST);
+	pool->size = min(block->units * POOL_UNIT * 2, POOL_LARGEST);
 	pool->vq->stats.cell_bytes += block->units * POOL_UNIT;
 	pool->block[pool->num++] = block;
 	return true;
@@ -320,20 +329,22 @@ static bool pool_grown(struct vring_pool *pool)
 static void pool_grow(struct vring_pool *pool, u32 len, gfp_t gfp)
 {
 	struct vring_virtqueue *vq = pool->vq;
-	u32 size;
+	u32 size, need;
 
 	if (pool->growing || !pool->size || pool->num == POOL_BLOCKS ||
 	    time_before64(get_jiffies_64(), pool->retry))
 		return;
 	size = roundup_pow_of_two(max(pool->size, len));
+	need = roundup_pow_of_two(max(len, POOL_FIRST));
 	/* What is left, if that is less. */
 	while (size / PAGE_SIZE + atomic_read(&vq->vq.vdev->cell_pages) >
 	       vq->cell_pages) {
 		size /= 2;
-		if (size < len || size < POOL_FIRST)
+		if (size < need)
 			return;
 	}
 	pool->want = size;
+	pool->need = need;
 	pool->growing = true;
 	/* Of a single segment some say GFP_KERNEL in an interrupt, to no harm so far. */
 	if (gfpflags_allow_blocking(gfp) && in_task()) {

@@ -711,29 +711,36 @@ static void asks_again_later(struct run *t)
 	test_queue(t);
 }
 
-/* Where there is no long piece of memory a short one will do. */
-static void asks_for_less(struct run *t)
+/* Where there is no long piece of memory a short one will do, and at once. */
+static void takes_less(struct run *t)
 {
-	/* Bytes of the pool after one request more, and whether the block fails. */
+	/* KiB of the pool after one request more, and whether the first try fails. */
 	static const struct { bool fails; u32 kib; } steps[] = {
-		{ false, 64 }, { false, 192 }, { false, 192 }, { true, 192 }, { false, 320 },
-		{ false, 320 }, { true, 320 }, { true, 320 }, { true, 320 }, { false, 384 },
-		{ false, 512 },
+		{ false, 64 }, { false, 192 }, { false, 192 }, { true, 320 }, { false, 320 },
+		{ true, 448 }, { false, 448 }, { false, 704 },
 	};
 	unsigned int i;
 
-	dma_shared_only = false;
 	test_queue_opts(t, &(struct queue_opts){ .num = 64 });
 	kernel_set_tick(0);
 	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		kernel_advance(HZ);
 		fail_nth(steps[i].fails ? 2 : 0);
-		check_eq(test_add(t, drv_req(&t->drv, 0, 1, FIRST)), steps[i].fails);
+		check_eq(test_add(t, drv_req(&t->drv, 0, 1, FIRST)), 0);
 		check_eq(fail_nth_fired(), steps[i].fails);
 		fail_nth(0);
 		check_eq(pool_bytes(t), steps[i].kib * KIB);
 	}
 	test_serve(t, ARRAY_SIZE(steps));
+	dev_delete_queue(t->q);
+	/* But not less than the request has. */
+	dma_shared_only = false;
+	test_queue_opts(t, &(struct queue_opts){ .num = 64 });
+	fail_nth(2);
+	check_eq(test_add(t, drv_req(&t->drv, 0, 1, 2 * FIRST)), 1);
+	check(fail_nth_fired());
+	fail_nth(0);
+	check_eq(pool_bytes(t), 0);
+	test_serve(t, 1);
 }
 
 /* Whatever fails, a request that starts a pool goes through. */
@@ -1137,7 +1144,7 @@ const struct test pool_tests[] = {
 	  headers_of_legacy_devices, ONLY_SPLIT | LEGACY | AXIS_POOLS | AXIS_INDIRECT },
 	{ "memory that there was not is asked for again a second later", asks_again_later,
 	  AXIS_POOLS },
-	{ "a pool that cannot grow by as much grows by less", asks_for_less, AXIS_POOLS },
+	{ "a pool that cannot grow by as much grows by less", takes_less, AXIS_POOLS },
 	{ "a request that starts a pool goes through whatever fails", any_failure_is_borne,
 	  AXIS_POOLS | AXIS_INDIRECT },
 	{ "a request that is larger than a block goes through swiotlb", larger_than_a_block,
