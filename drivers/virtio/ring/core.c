@@ -384,17 +384,20 @@ static __always_inline int virtqueue_add_list(struct virtqueue *_vq,
 	return virtqueue_add(vq, &sg, num, !in, in, data, ctx, gfp);
 }
 
-/* Returns the number of descriptors that are free again. */
+/*
+ * Returns the number of descriptors that are free again.  @len is as in
+ * vring_release(), or the used length of what the device has @used.
+ */
 static __always_inline u16 __vring_release(struct vring_virtqueue *vq,
 					   struct vring_state *state, u16 id,
-					   void **ctx, u32 len)
+					   void **ctx, u32 len, bool used)
 {
 	u16 num = state->num;
 
 	trace_virtio_ring_unmap(&vq->vq, state->segs);
 	if (state->undo)
 		vring_undo(vq, id, state->undo, state->indirect, state->segs,
-			   len);
+			   used && !vq->used_only ? VRING_ALL : len);
 	if (ctx && !vq->indirect)
 		*ctx = state->ctx;
 
@@ -420,7 +423,7 @@ static __always_inline u16 __vring_release(struct vring_virtqueue *vq,
  */
 void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx, u32 len)
 {
-	__vring_release(vq, &vq->ring.state[id], id, ctx, len);
+	__vring_release(vq, &vq->ring.state[id], id, ctx, len, false);
 }
 
 /*
@@ -581,8 +584,7 @@ static __always_inline void *virtqueue_reap(struct vring_virtqueue *vq,
 
 	if (vq->in_order)
 		vq->oldest = vq->ring.segs[state->last].next;
-	num = __vring_release(vq, state, used.id, ctx,
-			      vq->used_only ? used.len : VRING_ALL);
+	num = __vring_release(vq, state, used.id, ctx, used.len, true);
 	vring_layout(vq, put_used, vq, num);
 	return data;
 }

@@ -346,7 +346,7 @@ static void pool_grow(struct vring_pool *pool, u32 len, gfp_t gfp)
 	pool->want = size;
 	pool->need = need;
 	pool->growing = true;
-	/* Of a single segment some say GFP_KERNEL in an interrupt, to no harm so far. */
+	/* Some drivers pass GFP_KERNEL in an interrupt for a single segment. */
 	if (gfpflags_allow_blocking(gfp) && in_task()) {
 		pool_alloc(pool);
 		return;

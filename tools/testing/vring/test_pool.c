@@ -378,7 +378,7 @@ static void at_once_for_who_can_wait(struct run *t)
 	check_eq(kernel_do_work(), 0);
 	test_serve(t, 201);
 	dev_delete_queue(t->q);
-	/* It is not all that claims to be able to. */
+	/* A driver may pass GFP_KERNEL where it cannot wait. */
 	test_queue(t);
 	t->drv.gfp = GFP_KERNEL;
 	shim_in_interrupt = true;
