@@ -237,38 +237,52 @@ static unsigned long *run_word(struct pool_block *block, u32 unit)
 	return &block->used[unit / BITS_PER_LONG];
 }
 
-/* Take a run of a block; false if it has none. */
-static bool block_take(struct pool_block *block, u32 units, unsigned long align,
-		       u16 *unit)
+static void block_taken(struct pool_block *block, u32 unit, u32 units)
+{
+	block->free -= units;
+	block->next = unit + units;
+}
+
+/*
+ * Take what follows the run before: most often it is free, and within a word of the
+ * bitmap.  False if it is not.
+ */
+static __always_inline bool block_take_next(struct pool_block *block, u32 units,
+					    u32 align, u16 *unit)
 {
 	u32 next = ALIGN(block->next, align);
+	unsigned long *word, mask;
+
+	if (next + units > block->units)
+		next = 0;
+	if (!run_in_word(next, units))
+		return false;
+	word = run_word(block, next);
+	mask = run_mask(next, units);
+	if (unlikely(*word & mask))
+		return false;
+	*word |= mask;
+	block_taken(block, next, units);
+	*unit = next;
+	return true;
+}
+
+/* Take a run from anywhere in a block; false if it has none. */
+static bool block_take(struct pool_block *block, u32 units, u32 align, u16 *unit)
+{
 	unsigned long at;
 
 	if (block->free < units)
 		return false;
-	/* Most often what follows is free and within a word. */
-	if (next + units > block->units)
-		next = 0;
-	if (run_in_word(next, units) &&
-	    likely(!(*run_word(block, next) & run_mask(next, units)))) {
-		*run_word(block, next) |= run_mask(next, units);
-		at = next;
-		goto taken;
-	}
-
-	at = bitmap_find_next_zero_area(block->used, block->units, next,
+	at = bitmap_find_next_zero_area(block->used, block->units, block->next,
 					units, align - 1);
-	if (at >= block->units) {
+	if (at >= block->units)
 		at = bitmap_find_next_zero_area(block->used, block->units, 0,
 						units, align - 1);
-		if (at >= block->units)
-			return false;
-	}
+	if (at >= block->units)
+		return false;
 	bitmap_set(block->used, at, units);
-
-taken:
-	block->free -= units;
-	block->next = at + units;
+	block_taken(block, at, units);
 	*unit = at;
 	return true;
 }
@@ -424,35 +438,47 @@ int vring_pool_alloc(const struct vring_virtqueue *vq, struct vring_ring *ring)
 
 /* --- requests --- */
 
-/* Take a run of so many bytes; false if there is none now. */
-static bool run_take(struct vring_virtqueue *vq, struct vring_run *run,
-		     u64 len, u32 align, gfp_t gfp)
+/* Look for a run in all blocks, and in a new one; false if there is none now. */
+static noinline bool run_search(struct vring_virtqueue *vq, struct vring_run *run,
+				u32 align, gfp_t gfp)
 {
 	struct vring_pool *pool = vq->pool;
-	const u32 units = max(DIV_ROUND_UP((u32)len, POOL_UNIT), 1U);
 	u32 i, n = pool->last;
 
-	if (unlikely(len > POOL_LARGEST))
-		return false;
-	align = max(align / POOL_UNIT, 1U);
-	run->units = units;
 	for (i = 0; i < pool->num; i++) {
-		if (likely(block_take(pool->block[n], units, align, &run->unit)))
+		if (block_take(pool->block[n], run->units, align, &run->unit))
 			goto taken;
 		n = n + 1 < pool->num ? n + 1 : 0;
 	}
-	pool_grow(pool, len, gfp);
+	pool_grow(pool, run->units * POOL_UNIT, gfp);
 	if (!pool_grown(pool))
 		return false;
 	n = pool->num - 1;
-	if (!block_take(pool->block[n], units, align, &run->unit))
+	if (!block_take(pool->block[n], run->units, align, &run->unit))
 		return false;
 
 taken:
 	pool->last = n;
 	run->block = n;
-	run->pieces = 0;
 	return true;
+}
+
+/* Take a run of so many bytes; false if there is none now. */
+static bool run_take(struct vring_virtqueue *vq, struct vring_run *run,
+		     u64 len, u32 align, gfp_t gfp)
+{
+	const struct vring_pool *pool = vq->pool;
+	struct pool_block *block = pool->block[pool->last];
+	const u32 units = max(DIV_ROUND_UP((u32)len, POOL_UNIT), 1U);
+
+	if (unlikely(len > POOL_LARGEST))
+		return false;
+	align = max(align / POOL_UNIT, 1U);
+	run->units = units;
+	run->block = pool->last;
+	run->pieces = 0;
+	return likely(block && block_take_next(block, units, align, &run->unit)) ||
+	       run_search(vq, run, align, gfp);
 }
 
 static struct pool_block *run_block(const struct vring_virtqueue *vq,
