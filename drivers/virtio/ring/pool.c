@@ -367,7 +367,11 @@ static void pool_grow(struct vring_pool *pool, u32 len, gfp_t gfp)
 	}
 	/* That swiotlb is full meanwhile is nothing to be told of: it will pass. */
 	vq->map_attrs = DMA_ATTR_NO_WARN;
-	queue_work(system_unbound_wq, &pool->work);
+	/*
+	 * Freezable: contiguous memory may have to wait for writeback, and a disk that
+	 * is suspended, which deletes its queues, has none.
+	 */
+	queue_work(system_freezable_wq, &pool->work);
 }
 
 /**

@@ -967,7 +967,7 @@ struct work_struct {
 	bool pending;
 };
 
-#define system_unbound_wq	NULL
+#define system_freezable_wq	NULL
 #define INIT_WORK(w, f)		(*(w) = (struct work_struct){ .func = (f) })
 #define queue_work(q, w)	((void)(q), shim_queue_work(w))
 
