@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""usage: bench.py [--no-build] [--only=time|count|iotlb|instructions]...
+"""usage: bench.py [--no-build] [--only=time|count|busy|iotlb|instructions]...
                 [--iommu=intel|amd|virtio|none]... [--name=WORD]
 
 Measure ours and stock side by side, in one run, with one QEMU.  Every figure is
@@ -11,10 +11,13 @@ stopped, and a ratio is the median of those of runs that followed one another.
   time          virtio-blk with fio (4 KiB at random, depth 1 and 32; 512 KiB and
                 1 MiB in sequence; read and write), virtio-net between two NICs
                 (a TCP stream; request and response), and 20,000 reads with dd:
-                time, throughput and CPU time of the guest per request.
+                time and throughput.
   count         in a separate part of the first boot of each row, after all turns:
                 map and unmap calls, IOTLB invalidations and misses, descriptors
                 per request.
+  busy          instructions that the whole guest spends on a request while it is not
+                idle, on a clock that counts them: the CPU time of a request, without
+                what the host does.
   iotlb         what a NIC that is another process (vhost-user, DPDK's testpmd) must
                 ask of the IOMMU and is told of it, for a packet that goes there and
                 comes back: misses, and invalidations that it has to obey.
@@ -50,7 +53,7 @@ from lib import report, rows                                     # noqa: E402
 from lib.bench import figures, guest, iotlb as bench_iotlb, plan, plot  # noqa: E402
 from lib.guest import expect, machine, vm                        # noqa: E402
 
-PARTS = ("time", "count", "iotlb", "instructions")
+PARTS = ("time", "count", "busy", "iotlb", "instructions")
 
 
 def build():
@@ -72,6 +75,7 @@ class Run:
         self.timed = {}         # (iommu, kernel, mode, cell): [Timed]
         self.dd = {}            # (kernel, mode): [seconds]
         self.counted = {}       # (iommu, kernel, mode, cell): figures a request
+        self.busy = {}          # (iommu, kernel, mode, cell): figures a request
         self.iotlb = {}         # (kernel, mode, cell): figures a packet
         self.instructions = {}  # (mode, layout, segments, bytes): {kernel: case}
         self.reads = 5000 if quick else 20000
@@ -174,6 +178,8 @@ def main():
     with report.Progress() as progress:
         run = Run(quick, wish, progress)
         run.all_rows()
+        if "busy" in run.parts:
+            run.busy = guest.busy(progress)
         if "iotlb" in run.parts:
             run.all_iotlb()
         if "instructions" in run.parts:
@@ -182,7 +188,7 @@ def main():
     timed = {key: figures.summarise(runs) for key, runs in run.timed.items()}
     dd = {key: figures.spread(seconds) for key, seconds in run.dd.items()}
     figures.add_descriptors(run.counted)
-    lines = figures.headlines(timed, run.counted, dd) + bench_iotlb.headlines(run.iotlb)
+    lines = figures.headlines(timed, run.counted, dd, run.busy) + bench_iotlb.headlines(run.iotlb)
     for title, table in (
             ("Time per request", figures.timed_table(timed)),
             ("Per request, counted", figures.counted_table(run.counted)),
@@ -198,6 +204,7 @@ def main():
         "append": {"%s, %s" % row: value for row, value in plan.APPEND.items()},
         "time": nested(timed, key), "count": nested(run.counted, key),
         "dd": {"reads": run.reads, "block": 4096, "seconds": nested(dd, key[1:3])},
+        "busy": nested(run.busy, key),
         "iotlb": nested(run.iotlb, key[1:]),
         "instructions": nested(run.instructions, ("mode", "layout", "segments", "bytes")),
         "seconds": round(close.seconds(), 1)}

@@ -22,7 +22,6 @@ def summarise(timed):
     """Figures of the runs of one cell in one row."""
     return {"runs": len(timed),
             "us": spread([1e6 * t.seconds for t in timed]),
-            "cpu_us": spread([1e6 * t.cpu for t in timed]),
             "mb_s": spread([t.mb_s for t in timed])}
 
 
@@ -68,7 +67,7 @@ def _us(timed, iommu, kernel, mode, cell):
     return one and one["us"]
 
 
-def headlines(timed, counted, dd):
+def headlines(timed, counted, dd, busy):
     """[name, ours, stock, ratio]: each of ours beside what it is held against;
     None where a run did not measure it."""
     lines = []
@@ -100,11 +99,11 @@ def headlines(timed, counted, dd):
             times("%s, %s, copied against mapped, both ours" % (IOMMU_NAMES[iommu], NAMES[cell]),
                   _us(timed, iommu, "ours", "strict", cell),
                   _us(timed, iommu, "ours", "strict, bounce_max=0", cell), "us")
-    for mode in ("physical", "bounced"):
-        for cell in plan.ALL_CELLS:
-            ours, stock = (timed.get(("none", kernel, mode, cell)) for kernel in plan.KERNELS)
-            times("CPU time, %s, %s" % (NAMES[cell], mode), ours and ours["cpu_us"],
-                  stock and stock["cpu_us"], "us")
+    for iommu, mode in plan.BUSY:
+        for cell, _ in plan.BUSY_CELLS:
+            counts("the whole guest, %s, %s, %s" % (NAMES[cell], IOMMU_NAMES[iommu], mode),
+                   *(busy.get((iommu, kernel, mode, cell)) for kernel in plan.KERNELS),
+                   "instructions")
     for cell, _ in plan.ALL_COUNTS:
         counts("swiotlb allocations per %s" % NAMES[cell],
                *(counted.get(("none", kernel, "bounced", cell)) for kernel in plan.KERNELS),
@@ -159,10 +158,9 @@ def pairs(found, cells):
 def timed_table(timed):
     """Ours beside stock in the same mode, and both against stock's pt."""
     header = ["vIOMMU", "cell", "mode", "ours us", "spread", "stock us", "spread",
-              "ours/stock", "ours/stock pt", "ours MB/s", "stock MB/s", "ours CPU us",
-              "stock CPU us"]
+              "ours/stock", "ours/stock pt", "ours MB/s", "stock MB/s"]
     rows = []
-    for iommu, cell, mode, ours, stock in pairs(timed, plan.ALL_CELLS):
+    for iommu, cell, mode, ours, stock in pairs(timed, plan.ALL_CELLS + (plan.BOTH,)):
         if not ours and (iommu, "stock", mode, cell) not in timed:
             continue
         plain = timed.get((iommu, "stock", "pt", cell))
@@ -170,8 +168,7 @@ def timed_table(timed):
         for one in (ours, stock):
             row += [number(one["us"]["median"]), between(one["us"])] if one else ["-", "-"]
         row += [number(ours and one and ratio(ours["us"], one["us"])) for one in (stock, plain)]
-        for what in ("mb_s", "cpu_us"):
-            row += [number(one and one[what]["median"]) for one in (ours, stock)]
+        row += [number(one and one["mb_s"]["median"]) for one in (ours, stock)]
         rows.append(row)
     return header, rows
 

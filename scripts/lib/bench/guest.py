@@ -17,24 +17,23 @@ TIMEOUT = 900           # a guest waits for all others, too
 # --- reading ---------------------------------------------------------------
 
 # Places in a line of fio's --terse-version=3, from 0: see fio(1).
-FIO_NAME, FIO_ERROR, FIO_USER, FIO_SYSTEM = 2, 4, 87, 88
+FIO_NAME, FIO_ERROR = 2, 4
 FIO_READ, FIO_WRITE = 5, 46             # KiB in all, KiB/s, IOPS, ms follow there
 SIZES = {"4k": 4096, "512k": 1 << 19, "1m": 1 << 20}
 
 
 @dataclass
 class Timed:
-    """A run of a timed cell; seconds and cpu are those of one operation."""
+    """A run of a timed cell; seconds are those of one operation."""
     cell: str
     seconds: float
-    cpu: float
     mb_s: float
 
 
 def parse_fio(line):
     """The Timed of a terse line, None for the job that warms up."""
     fields = line.split(";")[1:]
-    if len(fields) <= FIO_SYSTEM or fields[0] != "3":
+    if len(fields) < FIO_WRITE + 4 or fields[0] != "3":
         raise report.Failure("fio: no terse line of version 3: %s" % line[:60])
     name = fields[FIO_NAME]
     if fields[FIO_ERROR] != "0":
@@ -47,22 +46,18 @@ def parse_fio(line):
     seconds = int(fields[at + 3]) / 1e3
     if not operations:
         raise report.Failure("fio: %s did nothing" % name)
-    cpu = sum(float(fields[i].rstrip("%")) for i in (FIO_USER, FIO_SYSTEM)) / 100
-    return Timed(name, seconds / operations, cpu * seconds / operations,
-                 operations * size / seconds / 1e6)
+    return Timed(name, seconds / operations, operations * size / seconds / 1e6)
 
 
-NET = re.compile(r"bench: net (\w+) operations=(\d+) bytes=(\d+) seconds=([\d.]+) cpu=([\d.]+)")
-COUNT = re.compile(r"bench: count (\S+) (.*)$")
+OWN = re.compile(r"bench: time (\w+) operations=(\d+) bytes=(\d+) seconds=([\d.]+)")
+COUNT = re.compile(r"bench: (?:count|busy) (\S+) (.*)$")
 DD = re.compile(r"bench: seconds ([\d.]+)$")
 MODULE = re.compile(r"vring_bench: (layout=.*|calibration .*|failed.*)$")
 
 
-def parse_net(match):
-    cell, operations, size, seconds, cpu = match.groups()
-    operations, seconds = int(operations), float(seconds)
-    return Timed(cell, seconds / operations, float(cpu) / operations,
-                 int(size) / seconds / 1e6)
+def parse_own(match):
+    cell, operations, size, seconds = match.groups()
+    return Timed(cell, float(seconds) / int(operations), int(size) / float(seconds) / 1e6)
 
 
 def words(text):
@@ -78,8 +73,8 @@ def parse_output(lines):
         if line.startswith("fio;"):
             one = parse_fio(line)
             timed += [one] if one else []
-        elif NET.match(line):
-            timed.append(parse_net(NET.match(line)))
+        elif OWN.match(line):
+            timed.append(parse_own(OWN.match(line)))
         elif DD.match(line):
             seconds.append(float(DD.match(line).group(1)))
         elif COUNT.match(line):
@@ -283,8 +278,8 @@ def slices(steps):
             labels += ["dd"] * int(rest[0])
         elif kind == "time":
             cells = rest[2].split(",")
-            for net in (False, True):
-                labels += [c for c in cells if (c in plan.NET_CELLS) == net] * int(rest[1])
+            for own in (False, True):
+                labels += [c for c in cells if (c in plan.OWN_CELLS) == own] * int(rest[1])
     return labels
 
 
@@ -316,3 +311,28 @@ def instructions(rows, progress):
         progress=progress) for kernel, mode in rows]
     return [parse_module(checked(guest, result).kernel)
             for guest, result in zip(guests, vm.boot_all(guests))]
+
+
+def busy(progress):
+    """{(iommu, kernel, mode, cell): figures}: what the whole guest spends on a request, in
+    a boot of each."""
+    keys = [(iommu, kernel, mode) for iommu, mode in plan.BUSY for kernel in plan.KERNELS]
+    guests = []
+    for iommu, kernel, mode in keys:
+        bench = machine(iommu, False, mode != "physical")
+        bench.smp, bench.icount = 1, True
+        guests.append(vm.Guest(
+            _name("busy", iommu, kernel, mode), vm.kernel_image(kernel), vm.initramfs("bench"),
+            bench, plan.APPEND[kernel, mode],
+            ["bench", *("busy:%s:%d" % cell for cell in plan.BUSY_CELLS)], TIMEOUT,
+            progress=progress))
+    found = {}
+    for key, guest, result in zip(keys, guests, vm.boot_all(guests)):
+        _, _, counts = parse_output(checked(guest, result).output)
+        progress.line("bench: the whole guest, %s, %s, %s: %d kinds of request" % (
+            plan.IOMMU_NAMES[key[0]], *key[1:], len(counts)))
+        for cell, seen in counts.items():
+            found[key + (cell,)] = {
+                "requests": seen["requests"],
+                "instructions": seen["instructions"] / seen["requests"]}
+    return found

@@ -30,6 +30,10 @@ ALL_CELLS = ("randread-4k-1", "randread-4k-32", "randwrite-4k-1", "randwrite-4k-
              "read-512k-1", "read-1m-1", "write-512k-1", "write-1m-1", "stream", "rr")
 FEW_CELLS = ("randread-4k-1", "randread-4k-32", "read-1m-1", "stream", "rr")
 NET_CELLS = ("stream", "rr")
+# Not fio's either: two processes read, each by a queue of its CPU, which shows what locks
+# queues have in common.
+BOTH = "both"
+OWN_CELLS = NET_CELLS + (BOTH,)
 # Those whose data is copied, unless bounce_max says that it be mapped.
 COPIED_CELLS = ("randread-4k-1", "randwrite-4k-1", "rr")
 
@@ -49,9 +53,10 @@ NAMES = {
     "randwrite-4k-32": "4 KiB random write, depth 32",
     "read-512k-1": "512 KiB read", "read-1m-1": "1 MiB read",
     "write-512k-1": "512 KiB write", "write-1m-1": "1 MiB write",
+    BOTH: "4 KiB random read, depth 32, two processes",
     "stream": "TCP stream", "rr": "TCP request/response",
     "read-4096-1": "4 KiB read", "read-4096-32": "4 KiB read, depth 32",
-    "write-4096-1": "4 KiB write",
+    "write-4096-1": "4 KiB write", "write-4096-32": "4 KiB write, depth 32",
     "read-524288-1": "512 KiB read, scattered",
     "write-524288-1": "512 KiB write, scattered",
     "read-1048576-1": "1 MiB read, scattered",
@@ -103,7 +108,7 @@ def rows(quick):
     # Devices without ACCESS_PLATFORM, and those whose every buffer swiotlb copies.
     for mode in ("physical", "bounced"):
         for kernel in KERNELS:
-            plan.append(Row("none", kernel, mode, few, 1 if quick else 3, False,
+            plan.append(Row("none", kernel, mode, few + (BOTH,), 1 if quick else 3, False,
                             FEW_COUNTS if quick else ALL_COUNTS))
     return plan
 
@@ -119,6 +124,13 @@ INSTRUCTIONS = (
     ("stock", "bounced", "bounced", None),
     ("ours", "bounced", "bounced", None),
 )
+
+# The whole guest, in instructions: (vIOMMU, mode), which are booted with both kernels,
+# and the cells, as those that are counted.
+BUSY = (("none", "physical"), ("none", "bounced"), ("intel", "default"), ("intel", "pt"),
+        ("intel", "strict"))
+BUSY_CELLS = (("read-4096-1", 500), ("read-4096-32", 1000), ("write-4096-32", 1000),
+              ("read-1048576-1", 60), ("stream", 250), ("rr", 150))
 
 
 # Those by which virtio-iommu's own queue is told from the device's.

@@ -262,7 +262,7 @@ class Machine:
     iommu_options: more of intel-iommu's.  board: q35 or microvm, with legacy devices or
     with modern ones; or virt (arm64) or s390.
     icount: an instruction takes a nanosecond of the guest's time, whatever the host
-    does.
+    does; only what it waits for takes the host's.
     one_thread: the vCPUs take turns where they are emulated.  While one of them, or
     QEMU's monitor, switches a BAR on or off, as VFIO and hot plug do, QEMU (7.2 and
     10.0) may lose what another writes to a device: a queue that nobody notifies
@@ -375,7 +375,7 @@ class Machine:
             memory += ",maxmem=4G"
         memory += "," + self.room if self.room else ""
         args = self._plain(machine, ["-accel", "tcg,thread=single", "-icount",
-                                     "shift=0,sleep=off"] if self.icount
+                                     "shift=0"] if self.icount
                            else accelerator(self.one_thread), memory)
         if "memory-backend" in machine:
             args += ["-object", "memory-backend-memfd,id=ram,size=%s,share=on" % self.memory]
