@@ -42,7 +42,8 @@ fi
 folder=$out/$name/$flavour
 rm -rf "$folder"
 mkdir "$folder"
-cp -R tools/testing/vring/bench "tools/testing/vring/$name" "$folder"
+cp -R tools/testing/vring/bench "$folder"
+[ "$name" = bench ] || cp -R "tools/testing/vring/$name" "$folder"
 kmake() { make --no-print-directory -C "$src" O="build-$flavour" CC="$cc" LOCALVERSION="$localversion" "$@" </dev/null; }
 {
 	# The kernel was built without modules and has its symbols in a file
