@@ -323,7 +323,6 @@ static bool pool_grown(struct vring_pool *pool)
 		return false;
 	pool->grown = NULL;
 	pool->growing = false;
-	pool->vq->map_attrs = 0;
 	if (IS_ERR(block)) {
 		if (PTR_ERR(block) == -EOPNOTSUPP)
 			pool->size = 0;
@@ -365,8 +364,6 @@ static void pool_grow(struct vring_pool *pool, u32 len, gfp_t gfp)
 		pool_alloc(pool);
 		return;
 	}
-	/* That swiotlb is full meanwhile is nothing to be told of: it will pass. */
-	vq->map_attrs = DMA_ATTR_NO_WARN;
 	/*
 	 * Freezable: contiguous memory may have to wait for writeback, and a disk that
 	 * is suspended, which deletes its queues, has none.
@@ -442,6 +439,18 @@ int vring_pool_alloc(const struct vring_virtqueue *vq, struct vring_ring *ring)
 
 /* --- requests --- */
 
+/*
+ * There is no run: the request goes through swiotlb.  That swiotlb is full, too, is
+ * nothing to be told of where it passes, as the pool grows or a request completes.
+ */
+static bool run_none(struct vring_virtqueue *vq)
+{
+	const bool passes = vq->pool->growing || vq->vq.num_free < vq->ring.num;
+
+	vq->map_attrs = passes ? DMA_ATTR_NO_WARN : 0;
+	return false;
+}
+
 /* Look for a run in all blocks, and in a new one; false if there is none now. */
 static noinline bool run_search(struct vring_virtqueue *vq, struct vring_run *run,
 				u32 align, gfp_t gfp)
@@ -456,10 +465,10 @@ static noinline bool run_search(struct vring_virtqueue *vq, struct vring_run *ru
 	}
 	pool_grow(pool, run->units * POOL_UNIT, gfp);
 	if (!pool_grown(pool))
-		return false;
+		return run_none(vq);
 	n = pool->num - 1;
 	if (!block_take(pool->block[n], run->units, align, &run->unit))
-		return false;
+		return run_none(vq);
 
 taken:
 	pool->last = n;
@@ -476,7 +485,7 @@ static bool run_take(struct vring_virtqueue *vq, struct vring_run *run,
 	const u32 units = max(DIV_ROUND_UP((u32)len, POOL_UNIT), 1U);
 
 	if (unlikely(len > POOL_LARGEST))
-		return false;
+		return run_none(vq);
 	align = max(align / POOL_UNIT, 1U);
 	run->units = units;
 	run->block = pool->last;
@@ -676,6 +685,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 				      gfp & ~__GFP_HIGHMEM);
 		if (unlikely(!piece)) {
 			run_give(run_block(vq, run), run);
+			run_none(vq);
 			return -EAGAIN;
 		}
 		run->many = piece;
