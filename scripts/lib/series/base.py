@@ -46,7 +46,7 @@ def check_version(makefile, wanted, where):
 def check_kdir(paths):
     """The version of the tree at KDIR."""
     makefile = read_entry(os.path.join(paths.kdir, "Makefile"))
-    return check_version(makefile and makefile[1], paths.base, paths.kdir)
+    return check_version(makefile and makefile[1], paths.version, paths.kdir)
 
 
 # --- import ----------------------------------------------------------------
@@ -380,13 +380,13 @@ def provide(paths, git):
     """The base's commit in the repository @git, fetched where it must be."""
     if paths.kdir:
         return _kdir_base(paths.kdir, git, check_kdir(paths))
-    repo = cached(paths.cache, paths.base)
+    repo = cached(paths.cache, paths.version)
     if not repo:
-        kept = _kept(git, paths.base)
+        kept = _kept(git, paths.version)
         if kept:
             return kept
-        download(paths.cache, paths.base)
-        repo = cached(paths.cache, paths.base)
+        download(paths.cache, paths.version)
+        repo = cached(paths.cache, paths.version)
     key = os.path.basename(repo)[len("base-"):-len(".git")]
     ref = "refs/bases/" + urllib.parse.quote(key).replace("~", "%7E")
     commit = git.resolve(ref + "^{commit}")
