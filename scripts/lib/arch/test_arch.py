@@ -65,11 +65,11 @@ class Files(unittest.TestCase):
 
 
     def test_of_each_file_that_the_series_changes_it_is_known_what_it_needs(self):
-        changed = set()
-        for hunks in glob.glob(report.ROOT + "/series/*/*/hunks.patch"):
+        changed, series = set(), "%s/series/%s" % (report.ROOT, os.path.basename(report.BUILD))
+        for hunks in glob.glob(series + "/*/hunks.patch"):
             with open(hunks, encoding="utf-8") as lines:
                 changed |= {line[6:].strip() for line in lines if line.startswith("+++ b/")}
-        for files in glob.glob(report.ROOT + "/series/*/*/files"):
+        for files in glob.glob(series + "/*/files"):
             with open(files, encoding="utf-8") as lines:
                 changed |= {line.split()[1] for line in lines if line[0] != "D"}
         changed = [f for f in changed if f.endswith(".c") and not f.startswith("tools/")]
