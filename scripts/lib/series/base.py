@@ -7,6 +7,7 @@ repository is complete as soon as it has that name; until then it is tmp-*.
 """
 
 import collections
+import gzip
 import hashlib
 import os
 import re
@@ -210,9 +211,31 @@ def _candidate(package):
     return found if len(found) == 2 else {}
 
 
-def download(cache, base):
-    """Fetch the newest linux-source package that apt knows into the cache."""
+def _of_suite(paths, package, suite):
+    """Fetch @package of another suite of Debian's, and put its archive into the cache."""
+    with progress("base: fetching %s of %s" % (package, suite)):
+        proc = subprocess.run((os.path.join(paths.root, "scripts/foreign.sh"), suite,
+                               "amd64", package), stdin=subprocess.DEVNULL, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if proc.returncode:
+        raise Fail("cannot fetch %s: %s" % (package, proc.stderr.strip().split("\n")[-1]))
+    top = proc.stdout.strip()
+    with gzip.open("%s/usr/share/doc/%s/changelog.Debian.gz" % (top, package), "rt") as log:
+        version = re.search(r"\(([\d.]+)", log.readline()).group(1)
+    archive = os.path.join(paths.cache, "linux-%s.tar.xz" % version)
+    if not os.path.exists(archive):
+        os.link("%s/usr/src/%s.tar.xz" % (top, package), archive)
+
+
+def download(paths):
+    """Fetch the newest linux-source package that apt knows into the cache, or the one of
+    the suite that series/BASE/suite names."""
+    cache, base = paths.cache, paths.base
     package = "linux-source-" + base
+    suite = read_entry(os.path.join(paths.root, "series", base, "suite"))
+    if suite:
+        _of_suite(paths, package, suite[1].decode().strip())
+        return
     by_hand = ("put %s_*_all.deb or linux-%s.*.tar.xz into %s, or set KDIR= to a %s tree"
                % (package, base, cache, base))
     if not shutil.which("apt-get"):
@@ -385,7 +408,7 @@ def provide(paths, git):
         kept = _kept(git, paths.base)
         if kept:
             return kept
-        download(paths.cache, paths.base)
+        download(paths)
         repo = cached(paths.cache, paths.base)
     key = os.path.basename(repo)[len("base-"):-len(".git")]
     ref = "refs/bases/" + urllib.parse.quote(key).replace("~", "%7E")
