@@ -52,7 +52,7 @@ look()
 {
 	case $1 in
 	BASE)	case $2 in */*|.*) false ;; *) [ -d "series/$2" ] ;; esac ||
-			die "BASE=$2 has no series; there is $(ls series)" ;;
+			die "BASE=$2 has no series; there is $(ls -m series)" ;;
 	JOBS|SOAK_S|FUZZ_S|EVERY)
 		case $2 in *[!0-9]*) die "$1=$2 is no number" ;; esac
 		[ "$2" -gt 0 ] || die "$1=$2 must be 1 or more" ;;

@@ -579,7 +579,7 @@ for name; do
 	grep -qxF -e "$name" <<<"$names" ||
 		die "no check is called '$name'; there are: ${names//$'\n'/ }"
 done
-[ -d "$series" ] || die "no series for base $BASE; there is $(ls series)"
+[ -d "$series" ] || die "no series for base $BASE; there is $(ls -m series)"
 
 mkdir -p "$logs"
 rm -f "$logs/configured"

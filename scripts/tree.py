@@ -15,8 +15,8 @@ usage: scripts/tree.py COMMAND
   each -- CMD [ARG...]
              run CMD in build/BASE/each on the tree after each patch in turn
 
-environment: BASE (6.12), KDIR (a kernel tree to use as the base, or to apply
-to), CHECK=1 (apply and unapply change nothing), FORCE=1 (they may drop edits),
+environment: BASE (6.12, or 6.12-fixes), KDIR (a kernel tree to use as the base, or to
+apply to), CHECK=1 (apply and unapply change nothing), FORCE=1 (they may drop edits),
 CONFIG (for deb), JOBS, XDG_CACHE_HOME
 """
 
@@ -38,7 +38,7 @@ def cmd_fetch(paths):
     if paths.kdir:
         raise Fail("KDIR is the base, there is nothing to fetch")
     base.download(paths)
-    print("fetch: the base is %s" % base.cached(paths.cache, paths.base))
+    print("fetch: the base is %s" % base.cached(paths.cache, paths.version))
 
 
 def cmd_series(paths):

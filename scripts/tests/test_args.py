@@ -69,8 +69,9 @@ class Arguments(unittest.TestCase):
         self.refused("QUICK=0: give QUICK=1, or nothing", "bench", QUICK="0")
 
     def test_base(self):
-        self.refused("BASE=6.1 has no series; there is 6.12", "tree", BASE="6.1")
-        self.refused("BASE=../series has no series; there is 6.12", "tree", BASE="../series")
+        for base in ("6.1", "../series"):
+            self.refused("BASE=%s has no series; there is 6.12, 6.12-fixes" % base, "tree",
+                         BASE=base)
 
     def test_extra_config(self):
         self.refused("EXTRA_CONFIG=/nonexistent is no file that can be read", "kernel",

@@ -47,7 +47,7 @@ def check_version(makefile, wanted, where):
 def check_kdir(paths):
     """The version of the tree at KDIR."""
     makefile = read_entry(os.path.join(paths.kdir, "Makefile"))
-    return check_version(makefile and makefile[1], paths.base, paths.kdir)
+    return check_version(makefile and makefile[1], paths.version, paths.kdir)
 
 
 # --- import ----------------------------------------------------------------
@@ -230,7 +230,7 @@ def _of_suite(paths, package, suite):
 def download(paths):
     """Fetch the newest linux-source package that apt knows into the cache, or the one of
     the suite that series/BASE/suite names."""
-    cache, base = paths.cache, paths.base
+    cache, base = paths.cache, paths.version
     package = "linux-source-" + base
     suite = read_entry(os.path.join(paths.root, "series", base, "suite"))
     if suite:
@@ -403,13 +403,13 @@ def provide(paths, git):
     """The base's commit in the repository @git, fetched where it must be."""
     if paths.kdir:
         return _kdir_base(paths.kdir, git, check_kdir(paths))
-    repo = cached(paths.cache, paths.base)
+    repo = cached(paths.cache, paths.version)
     if not repo:
-        kept = _kept(git, paths.base)
+        kept = _kept(git, paths.version)
         if kept:
             return kept
         download(paths)
-        repo = cached(paths.cache, paths.base)
+        repo = cached(paths.cache, paths.version)
     key = os.path.basename(repo)[len("base-"):-len(".git")]
     ref = "refs/bases/" + urllib.parse.quote(key).replace("~", "%7E")
     commit = git.resolve(ref + "^{commit}")

@@ -14,14 +14,15 @@ class Paths:
     def __init__(self, root):
         env = os.environ
         self.root, self.files = root, {}
-        self.base = env.get("BASE") or "6.12"
+        self.base = env.get("BASE") or "6.12"       # 6.12-fixes is another series for it
+        self.version = self.base.partition("-")[0]
         self.kdir = env.get("KDIR") or ""
         self.build = os.path.join(root, "build", self.base)
         self.linux, self.stock, self.each = (
             os.path.join(self.build, name) for name in ("linux", "stock", "each"))
         self.cache = os.path.join(env.get("XDG_CACHE_HOME") or
                                   os.path.expanduser("~/.cache"), "virtio-dma")
-        if not re.match(r"\d+\.\d+$", self.base):
+        if not re.match(r"\d+\.\d+(-[a-z]+)?$", self.base):
             raise Fail("BASE=%s: give a version such as 6.12" % self.base)
         if self.kdir:
             self.kdir = os.path.abspath(self.kdir)

@@ -45,7 +45,7 @@ def changed(paths, git, base_commit, patches):
 def _find(paths, git, path, digest):
     """The content of base file @path whose sha256 is @digest, if it is kept."""
     refs = git.out("for-each-ref", "--format=%(refname)", "refs/bases").split()
-    repos = bases.cached_repositories(paths.cache, paths.base)
+    repos = bases.cached_repositories(paths.cache, paths.version)
     for where, ref in [(git, r) for r in refs] + [(Git(r), "base") for r in repos]:
         for _, data in where.files(ref, [path]).values():
             if hashlib.sha256(data).hexdigest() == digest:

@@ -584,6 +584,39 @@ class TestSeries(Case):
         self.assertIn("series/6.12/cover", self.fails("series"))
 
 
+class TestSecondSeries(Case):
+    """series/6.12-fixes: of the same base, beside the other, with patches of it."""
+
+    def setUp(self):
+        super().setUp()
+        put(self.repo, {"series/6.12/0004-fix/message": "virtio: fix it\n",
+                        "series/6.12/0004-fix/hunks.patch": HUNK2.replace("access", "fix"),
+                        "series/6.12-fixes/cover": "virtio: fixes\n\nFor stable.\n"})
+        os.symlink("../6.12/0004-fix", self.repo + "/series/6.12-fixes/0001-fix")
+
+    def test_tree_and_mail_have_the_fixes_and_no_overlay_file(self):
+        self.tree("series", BASE="6.12-fixes")
+        build = self.repo + "/build/6.12-fixes"
+        self.assertEqual(sorted(os.listdir(build + "/series")),
+                         ["0000-cover-letter.patch", "0001-virtio-fix-it.patch"])
+        self.assertEqual(self.git(build + "/linux", "log", "--reverse", "--format=%s"),
+                         "Linux 6.12.5\nvirtio: fix it")
+        self.assertEqual(self.git(build + "/linux", "diff", "--name-only", "base"),
+                         "drivers/virtio/virtio.c")
+        self.assertFalse(os.path.exists(self.repo + "/build/6.12"))
+
+    def test_apply_and_unapply(self):
+        kdir = os.path.join(self.top, "kdir")
+        put(kdir, dict(BASE_FILES, Makefile=MAKEFILE % 5))
+        before = contents(kdir)
+        self.tree("apply", BASE="6.12-fixes", KDIR=kdir)
+        self.assertIn("line 5\nfix\nline 6", get(kdir, "drivers/virtio/virtio.c"))
+        self.assertEqual({p for p, row in contents(kdir).items() if before[p] != row},
+                         {"drivers/virtio/virtio.c"})
+        self.tree("unapply", BASE="6.12-fixes", KDIR=kdir)
+        self.assertEqual(contents(kdir), before)
+
+
 class TestRefresh(Case):
     def setUp(self):
         super().setUp()
