@@ -170,7 +170,7 @@ check_series()
 	local p
 
 	: >"$logs/listed"
-	for p in "$series"/[0-9]*; do
+	for p in "$series"*/[0-9]*; do
 		if ! [ -s "$p/message" ]; then
 			echo "$p: no message"
 			continue
@@ -230,7 +230,8 @@ check_checkpatch()
 	for f in "$tree"/*; do
 		case $f in */scripts|*/build-*) ;; *) ln -s "$f" "$root/" ;; esac
 	done
-	find "$build/series" -name '[0-9]*.patch' ! -name '0000-*' -print0 |
+	find "$build/series" "$repo/series" -path '*-fixes/*/hunks.patch' -print0 -o \
+		-name '[0-9]*.patch' ! -name '0000-*' -print0 |
 		(cd "$tree" && xargs -0 -n 1 -P "$JOBS" "$tree/scripts/checkpatch.pl" \
 		--root="$root" --strict --terse --showfile --show-types \
 		--no-summary --color=never \
