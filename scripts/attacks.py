@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: attacks.py KTAP
 
-The table of what a device can do to the base's ring and to ours, from what
-tools/testing/vring/attacks.c reported in the file KTAP: printed, and written to
-attacks.txt and attacks.json in build/BASE/unit."""
+The table of what a device can do to the base's ring, to the same with the fixes of
+series/BASE-fixes, and to ours, from what tools/testing/vring/attacks.c reported in the
+file KTAP: printed, and written to attacks.txt and attacks.json in build/BASE/unit."""
 
 import collections
 import contextlib
 import io
+import itertools
 import os
 import re
 import sys
@@ -19,7 +20,8 @@ from lib import report, words                                    # noqa: E402
 
 UNIT = os.path.join(report.BUILD, "unit")
 RESULT = re.compile(r"^(not )?ok \d+ (split|packed): (.*)$")
-OUTCOME = re.compile(r"^# (ours|stock) \| (harm|-) \| (.*) \| (.*) \| (.*)$")
+RINGS = {"stock": "stock", "fixed": "stock + fixes", "ours": "ours"}     # in the table
+OUTCOME = re.compile(r"^# (%s) \| (harm|-) \| (.*) \| (.*) \| (.*)$" % "|".join(RINGS))
 
 Outcome = collections.namedtuple("Outcome", "what harm access requests")
 
@@ -28,19 +30,16 @@ class Attack:
     """One attack on either layout, and what came of it."""
 
     def __init__(self, name, layout, ok, outcomes):
-        self.name, self.layout, self.ok = name, layout, ok
-        self.ours, self.stock = outcomes["ours"], outcomes["stock"]
+        self.name, self.layout, self.ok, self.outcomes = name, layout, ok, outcomes
 
     def same(self, other):
         """Whether a row does for both."""
-        return (self.name, self.ok, self.ours, self.stock) == (
-            other.name, other.ok, other.ours, other.stock)
+        return (self.name, self.ok, self.outcomes) == (other.name, other.ok, other.outcomes)
 
     def as_dict(self):
         """What goes into the JSON."""
         return {"attack": self.name, "layout": self.layout, "ok": self.ok,
-                "ours": [o._asdict() for o in self.ours],
-                "stock": [o._asdict() for o in self.stock]}
+                **{ring: [o._asdict() for o in found] for ring, found in self.outcomes.items()}}
 
 
 def kinds(field):
@@ -50,7 +49,7 @@ def kinds(field):
 
 def read(path):
     """The attacks that are reported in a file."""
-    attacks, outcomes, plan = [], {"ours": [], "stock": []}, None
+    attacks, outcomes, plan = [], {ring: [] for ring in RINGS}, None
     try:
         with open(path, encoding="utf-8") as ktap:
             lines = ktap.read().splitlines()
@@ -68,7 +67,7 @@ def read(path):
         elif result:
             attacks.append(Attack(result.group(3), result.group(2), not result.group(1),
                                   outcomes))
-            outcomes = {"ours": [], "stock": []}
+            outcomes = {ring: [] for ring in RINGS}
     if not attacks or len(attacks) != plan:
         raise report.Failure("%s reports %d of %s attacks: see its .stderr" % (
             path, len(attacks), plan))
@@ -81,12 +80,6 @@ def describe(outcome):
     return outcome.what + (" (%s)" % ", ".join(where) if where else "")
 
 
-def cells(attack):
-    """Pairs of an outcome with stock and one with ours, of one attack."""
-    for i in range(max(len(attack.stock), len(attack.ours))):
-        yield [side[i] if i < len(side) else None for side in (attack.stock, attack.ours)]
-
-
 def rows_of(attacks):
     """Rows of the table and the colours in it; one for both layouts if they agree."""
     rows, colours, done = [], {}, []
@@ -96,11 +89,11 @@ def rows_of(attacks):
             continue
         done.append(attack)
         name = attack.name if twin else "%s: %s" % (attack.layout, attack.name)
-        for pair in cells(attack):
-            for column, outcome in enumerate(pair, 1):
+        for row in itertools.zip_longest(*attack.outcomes.values()):
+            for column, outcome in enumerate(row, 1):
                 if outcome:
                     colours[len(rows), column] = "red" if outcome.harm else "green"
-            rows.append([name] + [describe(o) if o else "" for o in pair])
+            rows.append([name] + [describe(o) if o else "" for o in row])
             name = ""
     return rows, colours
 
@@ -108,11 +101,10 @@ def rows_of(attacks):
 def table(attacks):
     """Lines of the table, and a last one that sums it up."""
     rows, colours = rows_of(attacks)
-    lines = report.format_table(["attack", "stock", "ours"], rows, colours)
-    harmed = {ring: sum(any(o.harm for o in getattr(attack, ring)) for attack in attacks)
-              for ring in ("stock", "ours")}
-    lines.append("%d attacks: %d hurt stock, %d ours" % (
-        len(attacks), harmed["stock"], harmed["ours"]))
+    lines = report.format_table(["attack", *RINGS.values()], rows, colours)
+    harmed = ["%d %s" % (sum(any(o.harm for o in attack.outcomes[ring]) for attack in attacks),
+                         title) for ring, title in RINGS.items()]
+    lines.append("%d attacks hurt: %s" % (len(attacks), ", ".join(harmed)))
     return lines
 
 

@@ -17,10 +17,12 @@ AGREE = """KTAP version 1
 1..2
 # stock | harm | unmaps what is not mapped | translated; bounced | tables; premapped
 # stock | - | harmless | physical | -
+# fixed | - | harmless | - | -
 # ours | - | harmless | - | -
 ok 1 split: length rewritten
 # stock | harm | unmaps what is not mapped | translated; bounced | tables; premapped
 # stock | - | harmless | physical | -
+# fixed | - | harmless | - | -
 # ours | - | harmless | - | -
 ok 2 packed: length rewritten
 """
@@ -28,6 +30,7 @@ ok 2 packed: length rewritten
 HURT = """KTAP version 1
 1..1
 # stock | - | broken, 1 message | - | -
+# fixed | - | broken, 1 message | - | -
 # ours | harm | hangs | - | -
 # it used up its time
 not ok 1 split: used id twice
@@ -45,9 +48,11 @@ class Table(unittest.TestCase):
         rows, colours = attacks.rows_of(self.read(AGREE))
         self.assertEqual(rows, [
             ["length rewritten",
-             "unmaps what is not mapped (translated, bounced, tables, premapped)", "harmless"],
-            ["", "harmless (physical)", ""]])
-        self.assertEqual(colours, {(0, 1): "red", (0, 2): "green", (1, 1): "green"})
+             "unmaps what is not mapped (translated, bounced, tables, premapped)", "harmless",
+             "harmless"],
+            ["", "harmless (physical)", "", ""]])
+        self.assertEqual(colours, {(0, 1): "red", (0, 2): "green", (0, 3): "green",
+                                   (1, 1): "green"})
 
     def test_layouts_that_differ_have_their_own(self):
         text = AGREE.replace("# stock | - | harmless | physical | -\n", "", 1)
@@ -58,8 +63,10 @@ class Table(unittest.TestCase):
     def test_harm_is_counted_and_red(self):
         found = self.read(HURT)
         self.assertFalse(found[0].ok)
-        self.assertEqual(attacks.rows_of(found)[1], {(0, 1): "green", (0, 2): "red"})
-        self.assertEqual(attacks.table(found)[-1], "1 attacks: 0 hurt stock, 1 ours")
+        self.assertEqual(attacks.rows_of(found)[1], {(0, 1): "green", (0, 2): "green",
+                                                    (0, 3): "red"})
+        self.assertEqual(attacks.table(found)[-1],
+                         "1 attacks hurt: 0 stock, 0 stock + fixes, 1 ours")
 
     def test_a_report_that_stops_early_is_an_error(self):
         with self.assertRaisesRegex(report.Failure, "reports 1 of 2 attacks"):

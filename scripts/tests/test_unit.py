@@ -37,10 +37,14 @@ not ok 2 split: virtqueues
 class Unit(MadeUp):
     def setUp(self):
         super().setUp()
-        for folder in ("bin", "scripts", "series/6.12", "build/6.12/stock/drivers/virtio"):
+        for folder in ("bin", "scripts", "series/6.12"):
             os.makedirs(os.path.join(self.top, folder))
         self.copy("scripts/unit.sh", "scripts/args.sh")
         self.write("bin/make", MAKE)
+        self.write("build/6.12/stock/drivers/virtio/virtio_ring.c", "old\n")
+        self.write("series/6.12-fixes/0001-fix/hunks.patch",
+                   "--- a/drivers/virtio/virtio_ring.c\n+++ b/drivers/virtio/virtio_ring.c\n"
+                   "@@ -1 +1 @@\n-old\n+new\n")
         self.write("drivers/virtio/ring/core.c", "same\n")
         self.write("build/6.12/linux/drivers/virtio/ring/core.c", "same\n")
 
@@ -65,6 +69,15 @@ class Unit(MadeUp):
         said, status = self.unit(PASS)
         self.assertEqual(said[0], "unit: the ring in userspace, gcc")
         self.assertEqual((said[-1], status), ("1 passed, 0 failed, 0 skipped", 0))
+
+    def test_the_fixes_are_on_the_ring_that_is_attacked(self):
+        self.unit(PASS)
+        fixed = os.path.join(self.top, "build/6.12/unit/fixed/drivers/virtio/virtio_ring.c")
+        with open(fixed, encoding="utf-8") as ring:
+            self.assertEqual(ring.read(), "new\n")
+        self.write("build/6.12/stock/drivers/virtio/virtio_ring.c", "newer\n")
+        self.assertEqual(self.unit(PASS)[0][-1], "unit: series/6.12-fixes does not apply to " +
+                         self.top + "/build/6.12/stock")
 
     def test_edits_in_the_tree_that_kernels_are_built_from_are_named(self):
         self.write("drivers/virtio/ring/core.c", "other\n")

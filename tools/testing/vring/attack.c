@@ -293,7 +293,7 @@ void attack_settle_unused(struct run *t)
 static const struct attack *get(unsigned int i)
 {
 	static const struct attack * const tables[] = {
-		used_attacks, desc_attacks, time_attacks, order_attacks,
+		used_attacks, desc_attacks, time_attacks, order_attacks, fault_attacks,
 	};
 	unsigned int n;
 

@@ -3,7 +3,8 @@
  * A table of what a device can do that breaks the rules.  An attack is carried
  * out once for either layout and every combination of the axes that it asks for,
  * once for each of its steps there; what came of it is an outcome in words.  The
- * ring that this is compiled against may be ours or the base's.
+ * ring that this is compiled against may be ours, the base's, or the base's with the
+ * fixes.
  */
 #ifndef VRING_ATTACK_H
 #define VRING_ATTACK_H
@@ -30,7 +31,7 @@ struct attack {
 	unsigned int what;	/* attack_what, where attacks share fn */
 };
 
-/* Whether the ring is the base's. */
+/* Whether the ring is the base's, with the fixes or without. */
 extern bool attack_stock;
 
 /* What the attack's row says. */
@@ -125,7 +126,8 @@ static inline u32 attack_random(u32 *seed)
 u8 *attack_memory(struct run *t, u64 addr, size_t len);
 
 /* The tables of the side that this is compiled for, ended by one without a name. */
-extern const struct attack used_attacks[], desc_attacks[], time_attacks[], order_attacks[];
+extern const struct attack used_attacks[], desc_attacks[], time_attacks[], order_attacks[],
+			   fault_attacks[];
 
 /* ---- between a side and attacks.c ---- */
 
@@ -145,6 +147,6 @@ struct attack_side {
 };
 
 /* attack.c's, renamed by the Makefile. */
-extern const struct attack_side attack_side_ours, attack_side_stock;
+extern const struct attack_side attack_side_ours, attack_side_stock, attack_side_fixed;
 
 #endif

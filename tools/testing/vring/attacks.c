@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Carries out every attack of the table against our ring and the base's, which
- * are both in this program, and reports in KTAP.  An attack that hurts ours is a
- * test that failed; what it does to the base's is written down.
+ * Carries out every attack of the table against our ring, the base's, and the base's
+ * with the fixes, which are all in this program, and reports in KTAP.  An attack that
+ * hurts ours or the fixed one is a test that failed; what it does to the base's is
+ * written down.
  *
  *	attacks [-l] [WORD]	list, or carry out, those whose names contain WORD
  *
@@ -233,7 +234,7 @@ static void run_child(const struct attack_side *side, unsigned int nth, bool pac
 	if (!pid) {
 		close(fd[0]);
 		dup2(fileno(report), STDERR_FILENO);
-		side->run(side == &attack_side_stock, side->get(nth), packed, from, fd[1]);
+		side->run(side != &attack_side_ours, side->get(nth), packed, from, fd[1]);
 		exit(0);
 	}
 	close(fd[1]);
@@ -258,7 +259,7 @@ static void run_child(const struct attack_side *side, unsigned int nth, bool pac
 		read_report(report, signal, words, r->detail, sizeof(r->detail));
 		note(r, words, true, &p->kinds);
 	}
-	if (side == &attack_side_ours)
+	if (side != &attack_side_stock)
 		show(report);
 	fclose(report);
 }
@@ -276,8 +277,8 @@ static void carry_out(const struct attack_side *side, unsigned int nth, bool pac
 		/* Each takes its time: one will do. */
 		if (p.hung && steps)
 			from = roundup(from, steps);
-		/* Ours has failed, whatever else there is. */
-	} while (!p.ended && !(*r->detail && side == &attack_side_ours));
+		/* The test has failed, whatever else there is. */
+	} while (!p.ended && !(*r->detail && side != &attack_side_stock));
 }
 
 /* ---- the report ---- */
@@ -323,16 +324,27 @@ static bool print_result(const char *ring, const struct result *r)
 
 static bool report(unsigned int nth, bool packed)
 {
-	static struct result ours, stock;
-	bool harmed;
+	static const struct {
+		const char *name;
+		const struct attack_side *side;
+	} rings[] = {
+		{ "stock", &attack_side_stock }, { "fixed", &attack_side_fixed },
+		{ "ours", &attack_side_ours },
+	};
+	static struct result result;
+	bool harmed, ok = true;
+	unsigned int i;
 
-	carry_out(&attack_side_ours, nth, packed, &ours);
-	carry_out(&attack_side_stock, nth, packed, &stock);
-	print_result("stock", &stock);
-	harmed = print_result("ours", &ours);
-	if (harmed)
-		printf("# %s\n", ours.detail);
-	return !harmed && ours.n;
+	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+		carry_out(rings[i].side, nth, packed, &result);
+		harmed = print_result(rings[i].name, &result);
+		if (!i)
+			continue;
+		if (harmed)
+			printf("# %s\n", result.detail);
+		ok &= !harmed && result.n;
+	}
+	return ok;
 }
 
 int main(int argc, char **argv)
