@@ -91,6 +91,9 @@ def read(root, base):
     names = os.listdir(os.path.join(root, top)) \
         if os.path.isdir(os.path.join(root, top)) else []
     for name in sorted(n for n in names if re.match(r"\d{4}-[^/]+$", n)):
+        if not os.path.exists(os.path.join(root, top, name)):
+            raise Fail("%s/%s is a link to nothing: link it to the patch's folder"
+                       % (top, name))
         for part in PARTS:
             take("%s/%s/%s" % (top, name, part))
         where = "%s/%s/files" % (top, name)

@@ -605,6 +605,11 @@ class TestSecondSeries(Case):
                          "drivers/virtio/virtio.c")
         self.assertFalse(os.path.exists(self.repo + "/build/6.12"))
 
+    def test_link_to_a_patch_that_was_renamed_is_named(self):
+        os.rename(self.repo + "/series/6.12/0004-fix", self.repo + "/series/6.12/0005-fix")
+        self.assertIn("series/6.12-fixes/0001-fix is a link to nothing",
+                      self.fails("tree", BASE="6.12-fixes"))
+
     def test_apply_and_unapply(self):
         kdir = os.path.join(self.top, "kdir")
         put(kdir, dict(BASE_FILES, Makefile=MAKEFILE % 5))
