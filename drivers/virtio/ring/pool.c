@@ -440,8 +440,9 @@ int vring_pool_alloc(const struct vring_virtqueue *vq, struct vring_ring *ring)
 /* --- requests --- */
 
 /*
- * There is no run: the request goes through swiotlb.  That swiotlb is full, too, is
- * nothing to be told of where it passes, as the pool grows or a request completes.
+ * A request without a run goes through swiotlb.  If that is full as well, swiotlb
+ * writes a message only where nothing will make room: the pool does not grow, and no
+ * request is in flight.
  */
 static bool run_none(struct vring_virtqueue *vq)
 {

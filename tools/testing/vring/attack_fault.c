@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No attacks: memory that is short, and calls of the driver's that meet.  The device
- * obeys the rules.
+ * Faults instead of attacks: memory is short, or two calls of the driver meet.  The
+ * device obeys the rules.
  */
 #include "attack.h"
 
