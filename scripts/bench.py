@@ -179,7 +179,7 @@ def main():
         run = Run(quick, wish, progress)
         run.all_rows()
         if "busy" in run.parts:
-            run.busy = guest.busy(progress)
+            run.busy = guest.busy(run.iommus, progress)
         if "iotlb" in run.parts:
             run.all_iotlb()
         if "instructions" in run.parts:

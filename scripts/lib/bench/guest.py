@@ -313,11 +313,10 @@ def instructions(rows, progress):
             for guest, result in zip(guests, vm.boot_all(guests))]
 
 
-def busy(progress):
+def busy(iommus, progress):
     """{(iommu, kernel, mode, cell): figures}: what the whole guest spends on a request, in
     a boot of each."""
-    keys = [(iommu, kernel, mode) for iommu, mode in plan.BUSY for kernel in plan.KERNELS]
-    guests = []
+    keys, guests = plan.busy_rows(iommus), []
     for iommu, kernel, mode in keys:
         bench = machine(iommu, False, mode != "physical")
         bench.smp, bench.icount = 1, True

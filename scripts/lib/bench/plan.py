@@ -133,6 +133,12 @@ BUSY_CELLS = (("read-4096-1", 500), ("read-4096-32", 1000), ("write-4096-32", 10
               ("read-1048576-1", 60), ("stream", 250), ("rr", 150))
 
 
+def busy_rows(iommus):
+    """(vIOMMU, kernel, mode) of each boot that BUSY asks for behind these vIOMMUs."""
+    return [(iommu, kernel, mode) for iommu, mode in BUSY if iommu in iommus
+            for kernel in KERNELS]
+
+
 # Those by which virtio-iommu's own queue is told from the device's.
 OWN_QUEUE = ("virtio_iommu_map", "virtio_iommu_unmap")
 QUEUES = ("virtqueue_fill", "virtqueue_pop")

@@ -201,8 +201,8 @@ def plot_all(values, folder=report.BUILD):
             ("requests", "What a request costs under strict translation, intel-iommu",
              count_panels(_by(values["count"], *row))),
             ("instructions", "Instructions per request, and per add and get of the ring",
-             busy_panels(_by(values["busy"], *row)) + instruction_panels(_by(values["instructions"], "mode", "layout", "segments",
-                                    "bytes")))):
+             busy_panels(_by(values["busy"], *row)) + instruction_panels(_by(
+                 values["instructions"], "mode", "layout", "segments", "bytes")))):
         if panels:
             paths.append("%s/bench-%s.svg" % (folder, name))
             figure(title, panels).savefig(paths[-1], metadata={"Date": None})

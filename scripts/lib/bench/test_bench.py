@@ -95,8 +95,9 @@ class Output(unittest.TestCase):
         self.assertEqual([t.cell for t in timed], ["randread-4k-1", "rr"])
         self.assertAlmostEqual(timed[1].seconds, 0.0025)
         self.assertEqual(seconds, [1.06, 0.84])
-        self.assertEqual(counts, {"rr": {"requests": 7, "instructions": 70}, "read-4096-1": {"maps": 1200, "unmaps": 1199,
-                                                  "dma_maps": 1200, "requests": 300}})
+        self.assertEqual(counts, {
+            "rr": {"requests": 7, "instructions": 70},
+            "read-4096-1": {"maps": 1200, "unmaps": 1199, "dma_maps": 1200, "requests": 300}})
 
     def test_virtio_iommus_own_calls_are_left_out(self):
         merged = bench_guest.merge(
@@ -183,7 +184,8 @@ class Turns(unittest.TestCase):
 
     def test_the_steps_of_a_guest_as_slices(self):
         self.assertEqual(
-            bench_guest.slices(["dd:2:5000", "time:300:2:both,read-1m-1,rr", "count:send-1514:300"]),
+            bench_guest.slices(["dd:2:5000", "time:300:2:both,read-1m-1,rr",
+                                "count:send-1514:300"]),
             ["dd", "dd", "read-1m-1", "read-1m-1", "both", "rr", "both", "rr"])
 
     def test_one_after_the_other_when_all_are_up(self):
@@ -286,6 +288,12 @@ class Plan(unittest.TestCase):
                             if iommu != "none" else (("ours", "physical"), ("stock", "physical"),
                                                      ("ours", "bounced"), ("stock", "bounced")):
                         self.assertIn((iommu, kernel, mode, cell), cells)
+
+    def test_the_whole_guest_is_counted_behind_those_that_are_asked_for(self):
+        self.assertEqual(plan.busy_rows(("none",)), [
+            ("none", "ours", "physical"), ("none", "stock", "physical"),
+            ("none", "ours", "bounced"), ("none", "stock", "bounced")])
+        self.assertEqual(plan.busy_rows(("amd", "virtio")), [])
 
     def test_only_the_physical_have_no_access_platform(self):
         for access in (False, True):
