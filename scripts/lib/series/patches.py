@@ -3,7 +3,8 @@
 
 An overlay file stands in the repository in its final form.  A later patch may
 edit it with hunks, as it may a base file: the form that the earlier patches
-see is then the final one with those hunks taken out.
+see is then the final one with those hunks taken out.  One that every base has
+a form of its own of stands in series/BASE/files/, by its path in the kernel.
 """
 
 import collections
@@ -72,12 +73,18 @@ def _text(files, where):
         raise Fail("%s: not UTF-8 (%s)" % (where, err)) from None
 
 
+def place(root, base, path):
+    """Where in the repository the overlay file is that goes to @path in the kernel."""
+    own = os.path.join(root, "series", base, "files", path)
+    return own if os.path.lexists(own) else os.path.join(root, path)
+
+
 def read(root, base):
     """{path: (mode, content)} of the repository's files that make the series."""
     top, files = "series/" + base, {}
 
     def take(path):
-        entry = read_entry(os.path.join(root, path))
+        entry = read_entry(place(root, base, path))
         if entry:
             files[path] = entry
 

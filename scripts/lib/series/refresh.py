@@ -195,16 +195,19 @@ def _merge(git, here, new):
     return rows[0]
 
 
-def _write_repo(root, here, wanted):
+def _write_repo(paths, here, wanted):
     """Bring the repository from @here to @wanted; the paths changed."""
+    def place(path):
+        return series.place(paths.root, paths.base, path)
     changed = [p for p in sorted(wanted) if here.get(p) != wanted[p]]
     gone = sorted(set(here) - set(wanted))
     for path in changed:
-        write_entry(os.path.join(root, path), *wanted[path])
+        write_entry(place(path), *wanted[path])
     for path in gone:
-        os.unlink(os.path.join(root, path))
+        name = place(path)
+        os.unlink(name)
         with contextlib.suppress(OSError):      # up to the first that is not empty
-            os.removedirs(os.path.dirname(os.path.join(root, path)))
+            os.removedirs(os.path.dirname(name))
     return changed + gone
 
 
@@ -254,7 +257,7 @@ def refresh(paths):
                        "of them")
         patches = series.load(merged, paths.base)
         both = lay.commit_series(git, base, patches, who)
-    changed = _write_repo(paths.root, here, merged)
+    changed = _write_repo(paths, here, merged)
     git.run("update-ref", "-m", "make refresh", "HEAD", laid[-1].commit)
     paths.files = merged
     lay.settle(paths, work, base, who, both)
