@@ -37,7 +37,7 @@ from lib.util import Fail                                        # noqa: E402
 def cmd_fetch(paths):
     if paths.kdir:
         raise Fail("KDIR is the base, there is nothing to fetch")
-    base.download(paths.cache, paths.version)
+    base.download(paths)
     print("fetch: the base is %s" % base.cached(paths.cache, paths.version))
 
 

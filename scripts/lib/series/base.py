@@ -7,6 +7,7 @@ repository is complete as soon as it has that name; until then it is tmp-*.
 """
 
 import collections
+import gzip
 import hashlib
 import os
 import re
@@ -210,11 +211,33 @@ def _candidate(package):
     return found if len(found) == 2 else {}
 
 
-def download(cache, base):
-    """Fetch the newest linux-source package that apt knows into the cache."""
-    package = "linux-source-" + base
+def _of_suite(paths, package, suite):
+    """Fetch @package of another suite of Debian's, and put its archive into the cache."""
+    with progress("base: fetching %s of %s" % (package, suite)):
+        proc = subprocess.run((os.path.join(paths.root, "scripts/foreign.sh"), suite,
+                               "amd64", package), stdin=subprocess.DEVNULL, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if proc.returncode:
+        raise Fail("cannot fetch %s: %s" % (package, proc.stderr.strip().split("\n")[-1]))
+    top = proc.stdout.strip()
+    with gzip.open("%s/usr/share/doc/%s/changelog.Debian.gz" % (top, package), "rt") as log:
+        version = re.search(r"\(([\d.]+)", log.readline()).group(1)
+    archive = os.path.join(paths.cache, "linux-%s.tar.xz" % version)
+    if not os.path.exists(archive):
+        os.link("%s/usr/src/%s.tar.xz" % (top, package), archive)
+
+
+def download(paths):
+    """Fetch the newest linux-source package that apt knows into the cache, or the one of
+    the suite that series/VERSION/suite names."""
+    cache, version = paths.cache, paths.version
+    package = "linux-source-" + version
+    suite = read_entry(os.path.join(paths.root, "series", version, "suite"))
+    if suite:
+        _of_suite(paths, package, suite[1].decode().strip())
+        return
     by_hand = ("put %s_*_all.deb or linux-%s.*.tar.xz into %s, or set KDIR= to a %s tree"
-               % (package, base, cache, base))
+               % (package, version, cache, version))
     if not shutil.which("apt-get"):
         raise Fail("no base yet and no apt-get here to fetch it: " + by_hand)
     with locked(os.path.join(cache, ".lock")):
@@ -225,8 +248,8 @@ def download(cache, base):
                 with progress("base: apt-get update"):
                     _apt("apt-get", "-q", "update")
             found = _candidate(package)
-            if any(found.get("Version") == version for _, _, version, _ in
-                   _scan(cache, base)):
+            if any(found.get("Version") == known for _, _, known, _ in
+                   _scan(cache, version)):
                 return
             error = found and _fetch(cache, package, int(found["Size"]))
             if found and not error:
@@ -385,7 +408,7 @@ def provide(paths, git):
         kept = _kept(git, paths.version)
         if kept:
             return kept
-        download(paths.cache, paths.version)
+        download(paths)
         repo = cached(paths.cache, paths.version)
     key = os.path.basename(repo)[len("base-"):-len(".git")]
     ref = "refs/bases/" + urllib.parse.quote(key).replace("~", "%7E")
