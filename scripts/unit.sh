@@ -22,6 +22,7 @@ set -eu
 cd "$(dirname "$0")/.."
 top=$PWD
 build=$top/build/${BASE:-6.12}
+own=series/${BASE:-6.12}/files
 out=$build/unit
 jobs=${JOBS:-$(nproc)}
 src=tools/testing/vring
@@ -64,7 +65,8 @@ fi
 
 # Kernels are built from the other tree.
 if [ "$KTREE" = "$build/linux" ]; then
-	differ=$(diff -rq drivers/virtio/ring "$KTREE/drivers/virtio/ring" 2>&1 |
+	differ=$({ diff -rq -x 'map.[ch]' drivers/virtio/ring "$KTREE/drivers/virtio/ring"
+		[ ! -d "$own" ] || diff -rq "$own" "$KTREE" | grep -v "^Only in $KTREE"; } 2>&1 |
 		sed -E "s/^Only in ([^:]*): /\\1\\//; s/^Files ([^ ]*) and .*/\\1/; s|$KTREE/||" |
 		paste -s -d ' ')
 	[ -z "$differ" ] || echo "unit: build/${BASE:-6.12}/linux, from which kernels are built," \
@@ -76,7 +78,7 @@ fi
 build() {
 	name=$1 cc=$2
 	shift 2
-	if ! make -C "$src" -j"$jobs" CC="$cc" KTREE="$KTREE" O="$out/$name" "$@" \
+	if ! make -C "$src" -j"$jobs" CC="$cc" KTREE="$KTREE" OWN="$top/$own" O="$out/$name" "$@" \
 			>"$out/$name.log" 2>&1; then
 		grep -m 3 -E 'error:|undefined reference|\*\*\*|^vring:' "$out/$name.log" >&2 ||
 			tail -n 3 "$out/$name.log" >&2

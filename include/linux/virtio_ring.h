@@ -10,9 +10,9 @@
 #include <linux/types.h>
 #include <uapi/linux/virtio_ring.h>
 
-struct device;
 struct virtio_device;
 struct virtqueue;
+union virtio_map;
 
 /*
  * Barriers between driver and device.  A device that is a CPU of this machine
@@ -85,7 +85,7 @@ struct virtqueue *vring_create_virtqueue(unsigned int index, unsigned int num,
 					 bool (*notify)(struct virtqueue *vq),
 					 void (*callback)(struct virtqueue *vq),
 					 const char *name);
-struct virtqueue *vring_create_virtqueue_dma(unsigned int index,
+struct virtqueue *vring_create_virtqueue_map(unsigned int index,
 					     unsigned int num,
 					     unsigned int vring_align,
 					     struct virtio_device *vdev,
@@ -94,7 +94,7 @@ struct virtqueue *vring_create_virtqueue_dma(unsigned int index,
 					     bool (*notify)(struct virtqueue *vq),
 					     void (*callback)(struct virtqueue *vq),
 					     const char *name,
-					     struct device *dma_dev);
+					     union virtio_map map);
 struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 				      unsigned int vring_align,
 				      struct virtio_device *vdev,

@@ -37,23 +37,20 @@ static void dma_physical_free(struct device *dev, size_t size, void *mem,
 	free_pages_exact(mem, size);
 }
 
-static dma_addr_t dma_physical_map_page(struct device *dev, struct page *page,
-					unsigned long offset, size_t size,
-					enum dma_data_direction dir,
-					unsigned long attrs)
+static dma_addr_t dma_physical_map(struct device *dev, phys_addr_t addr,
+				   size_t size)
 {
-	dma_addr_t addr = page_to_phys(page) + offset;
-
 	if (addr + size - 1 > dma_get_mask(dev))
 		return DMA_MAPPING_ERROR;
 	return addr;
 }
 
-static void dma_physical_unmap_page(struct device *dev, dma_addr_t addr,
-				    size_t size, enum dma_data_direction dir,
-				    unsigned long attrs)
+static void dma_physical_unmap(struct device *dev, dma_addr_t addr, size_t size,
+			       enum dma_data_direction dir, unsigned long attrs)
 {
 }
+
+#include "physical.h"
 
 static int dma_physical_map_sg(struct device *dev, struct scatterlist *sgl,
 			       int nents, enum dma_data_direction dir,
@@ -63,10 +60,8 @@ static int dma_physical_map_sg(struct device *dev, struct scatterlist *sgl,
 	int i;
 
 	for_each_sg(sgl, sg, nents, i) {
-		sg_dma_address(sg) = dma_physical_map_page(dev, sg_page(sg),
-							   sg->offset,
-							   sg->length, dir,
-							   attrs);
+		sg_dma_address(sg) = dma_physical_map(dev, sg_phys(sg),
+						      sg->length);
 		if (sg_dma_address(sg) == DMA_MAPPING_ERROR)
 			return -EIO;
 		sg_dma_len(sg) = sg->length;
@@ -83,8 +78,7 @@ static void dma_physical_unmap_sg(struct device *dev, struct scatterlist *sgl,
 static const struct dma_map_ops dma_physical_ops = {
 	.alloc		= dma_physical_alloc,
 	.free		= dma_physical_free,
-	.map_page	= dma_physical_map_page,
-	.unmap_page	= dma_physical_unmap_page,
+	DMA_PHYSICAL_MAP,
 	.map_sg		= dma_physical_map_sg,
 	.unmap_sg	= dma_physical_unmap_sg,
 };

@@ -16,8 +16,7 @@ static struct device *access_device(struct virtio_device *vdev)
 {
 	device_lock_assert(&vdev->dev);
 
-	if (!vdev->dev.driver &&
-	    vdev->config->get_features(vdev) & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+	if (!vdev->dev.driver && vring_offers_platform(vdev))
 		return vdev->dev.parent;
 	return vring_vdev_dma_device(vdev);
 }

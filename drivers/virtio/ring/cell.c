@@ -471,7 +471,7 @@ static void xfer_copy(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 
 /**
  * vring_cell_map_single - map a translated request of a single entry: no plan
- * @vq: the virtqueue, VRING_MAP_CELLS and not premapped
+ * @vq: the virtqueue, VRING_MAP_CELLS
  * @id: id of the descriptor
  * @sg: the entry
  * @in: the device writes it
@@ -574,7 +574,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	u32 offset;
 	int err;
 
-	if (vq->premapped)
+	if (req->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
 	xfer = xfer_get(vq, req->id);
 	if (unlikely(!xfer))

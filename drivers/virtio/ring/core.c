@@ -233,9 +233,14 @@ static __always_inline void vring_added(struct vring_virtqueue *vq, u16 num,
 
 static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			 unsigned int total_sg, unsigned int out_sgs,
-			 unsigned int in_sgs, void *data, void *ctx, gfp_t gfp)
+			 unsigned int in_sgs, bool premapped, void *data,
+			 void *ctx, gfp_t gfp)
 {
-	struct vring_request req = { .id = vq->free_head, .num = total_sg };
+	struct vring_request req = {
+		.id = vq->free_head,
+		.num = total_sg,
+		.premapped = premapped,
+	};
 	bool tables = vq->indirect && total_sg > 1;
 	struct vring_indirect *ind = NULL;
 	u16 used, last, i;
@@ -255,7 +260,7 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 			return vring_no_space(vq, out_sgs);
 	}
 
-	if (tables && vq->mapping == VRING_MAP_PHYS && !vq->premapped) {
+	if (tables && vq->mapping == VRING_MAP_PHYS && !premapped) {
 		err = vring_add_phys(vq, &req, sgs, out_sgs, in_sgs, gfp, &ind);
 		if (likely(err != -EAGAIN))
 			goto mapped;
@@ -325,15 +330,17 @@ mapped:
 
 /*
  * virtqueue_add() for a single segment, as networks and many others have them:
- * there is nothing to gather.  @in and @ctx are constants more often than not.
+ * there is nothing to gather.  @in, @premapped and @ctx are constants more often
+ * than not.
  */
 static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 						struct scatterlist *sg, bool in,
-						void *data, void *ctx, gfp_t gfp)
+						bool premapped, void *data,
+						void *ctx, gfp_t gfp)
 {
 	u16 id = vq->free_head;
 	dma_addr_t addr;
-	u32 in_len;
+	u32 len, in_len;
 	u8 undo = 0;
 
 	if (unlikely(READ_ONCE(vq->broken)))
@@ -343,7 +350,11 @@ static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 	if (unlikely(!vq->vq.num_free))
 		return vring_no_space(vq, !in);
 
-	if (vq->mapping < VRING_MAP_CELLS) {
+	len = sg->length;
+	if (premapped) {
+		addr = sg_dma_address(sg);
+		len = vring_premapped_len(sg);
+	} else if (vq->mapping < VRING_MAP_CELLS) {
 		addr = vring_dma_map_single(vq, sg, in);
 		if (unlikely(addr == DMA_MAPPING_ERROR))
 			return -ENOMEM;
@@ -358,17 +369,41 @@ static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 		addr = vring_pool_map_single(vq, id, sg, in, gfp, &undo);
 		/* No room there; to map a single segment takes no allocation. */
 		if (unlikely(addr == DMA_MAPPING_ERROR))
-			return virtqueue_add(vq, &sg, 1, !in, in, data, ctx,
-					     GFP_ATOMIC);
+			return virtqueue_add(vq, &sg, 1, !in, in, false, data,
+					     ctx, GFP_ATOMIC);
 	}
 
-	in_len = in ? sg->length : 0;
+	in_len = in ? len : 0;
 	vring_remember(vq, id, data, ctx, in_len, 1, id, 1, undo);
 	trace_virtio_ring_map(&vq->vq, 1, in_len, false);
-	vring_layout(vq, publish_one, vq, id, addr, sg->length,
+	vring_layout(vq, publish_one, vq, id, addr, len,
 		     in ? VRING_DESC_F_WRITE : 0);
 	vring_added(vq, 1, 1, false);
 	return 0;
+}
+
+/**
+ * vring_add_premapped - add a list of one direction that the driver mapped
+ * @vq: the virtqueue
+ * @sg: terminated scatterlist, with DMA addresses
+ * @num: number of entries in @sg
+ * @in: the device writes them
+ * @data: token that virtqueue_get_buf() returns, not NULL
+ * @ctx: context, on a queue with contexts
+ * @gfp: how to allocate an indirect table
+ *
+ * Indirect tables are the ring's business as ever.
+ *
+ * Context: as virtqueue_add_sgs().
+ * Return: as virtqueue_add_sgs().
+ */
+int vring_add_premapped(struct vring_virtqueue *vq, struct scatterlist *sg,
+			unsigned int num, bool in, void *data, void *ctx,
+			gfp_t gfp)
+{
+	if (num == 1)
+		return virtqueue_add_single(vq, sg, in, true, data, ctx, gfp);
+	return virtqueue_add(vq, &sg, num, !in, in, true, data, ctx, gfp);
 }
 
 /* Add a list of one direction. */
@@ -379,9 +414,11 @@ static __always_inline int virtqueue_add_list(struct virtqueue *_vq,
 {
 	struct vring_virtqueue *vq = to_vring(_vq);
 
-	if (num == 1 && vq->mapping != VRING_MAP_SEGS && !vq->premapped)
-		return virtqueue_add_single(vq, sg, in, data, ctx, gfp);
-	return virtqueue_add(vq, &sg, num, !in, in, data, ctx, gfp);
+	if (unlikely(vq->premapped))
+		return vring_add_premapped(vq, sg, num, in, data, ctx, gfp);
+	if (num == 1 && vq->mapping != VRING_MAP_SEGS)
+		return virtqueue_add_single(vq, sg, in, false, data, ctx, gfp);
+	return virtqueue_add(vq, &sg, num, !in, in, false, data, ctx, gfp);
 }
 
 /*
@@ -494,7 +531,7 @@ int virtqueue_add_sgs(struct virtqueue *_vq, struct scatterlist *sgs[],
 		return in_sgs ? virtqueue_add_inbuf(_vq, sgs[0], 1, data, gfp) :
 				virtqueue_add_outbuf(_vq, sgs[0], 1, data, gfp);
 	return virtqueue_add(to_vring(_vq), sgs, total_sg, out_sgs, in_sgs,
-			     data, NULL, gfp);
+			     to_vring(_vq)->premapped, data, NULL, gfp);
 }
 EXPORT_SYMBOL_GPL(virtqueue_add_sgs);
 
@@ -652,28 +689,6 @@ void *virtqueue_detach_unused_buf(struct virtqueue *_vq)
 	return NULL;
 }
 EXPORT_SYMBOL_GPL(virtqueue_detach_unused_buf);
-
-/**
- * virtqueue_set_dma_premapped - let the driver map the queue's buffers
- * @_vq: a virtqueue that nothing was added to
- *
- * From now on the driver maps with virtqueue_dma_map_single_attrs() or for
- * virtqueue_dma_dev(), puts the address into the scatterlist's dma_address, and
- * unmaps what it reaps.  Indirect tables stay the ring's business.
- *
- * Context: any, serialized by the driver.
- * Return: 0, -EINVAL if the queue is not empty.
- */
-int virtqueue_set_dma_premapped(struct virtqueue *_vq)
-{
-	struct vring_virtqueue *vq = to_vring(_vq);
-
-	if (_vq->num_free != vq->ring.num)
-		return -EINVAL;
-	vq->premapped = true;
-	return 0;
-}
-EXPORT_SYMBOL_GPL(virtqueue_set_dma_premapped);
 
 /**
  * virtqueue_set_used_only - say that a queue is read up to the used length

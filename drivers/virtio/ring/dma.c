@@ -37,34 +37,16 @@ static void vring_make_phys_device(struct virtio_device *vdev)
 		dev_warn(dev, "no DMA with physical addresses\n");
 }
 
-/* Does the device take part in the platform's DMA, section 6.1 of virtio 1.2? */
-static bool vring_platform_access(const struct virtio_device *vdev)
+/**
+ * vring_platform_access - does a device take part in the platform's DMA?
+ * @vdev: the virtio device, features negotiated
+ *
+ * Return: true if so, virtio 1.2 section 6.1.
+ */
+bool vring_platform_access(const struct virtio_device *vdev)
 {
 	/* Grants and swiotlb-xen belong to the parent, whatever was negotiated. */
 	return !virtio_has_dma_quirk(vdev) || xen_domain();
-}
-
-/**
- * vring_dma_device - choose the device that a virtqueue's memory is mapped for
- * @vdev: the virtio device, features negotiated
- * @transport_dev: what the transport does its DMA with
- *
- * With VIRTIO_F_ACCESS_PLATFORM (virtio 1.2 section 6.1) the device's accesses
- * are those of @transport_dev.  Without it the device uses physical addresses,
- * whatever sits on its bus: the virtio device itself is then made a DMA device
- * without IOMMU, for which the DMA API gives just those.
- *
- * Context: may sleep.
- * Return: the device to hand to the DMA API.
- */
-struct device *vring_dma_device(struct virtio_device *vdev,
-				struct device *transport_dev)
-{
-	if (vring_platform_access(vdev))
-		return transport_dev;
-
-	vring_make_phys_device(vdev);
-	return &vdev->dev;
 }
 
 /**
@@ -110,7 +92,7 @@ static bool vring_dma_translated(struct device *dev)
 bool vring_dma_forced_bounce(struct device *dev)
 {
 	/* dma-iommu bounces what it has to and nothing else. */
-	return is_swiotlb_force_bounce(dev) && !vring_dma_translated(dev);
+	return vring_bounces_all(dev) && !vring_dma_translated(dev);
 }
 
 /**
@@ -126,10 +108,12 @@ size_t virtio_max_dma_size(const struct virtio_device *vdev)
 
 	if (!IS_ENABLED(CONFIG_HAS_DMA))
 		return SIZE_MAX;
+	if (vring_own_map(dev))
+		return vring_own_map_max(dev);
 	if (vring_platform_access(dev))
 		return dma_max_mapping_size(vring_vdev_dma_device(dev));
 	/* It is a DMA device only once it has virtqueues. */
-	return is_swiotlb_force_bounce(&dev->dev) ?
+	return vring_bounces_all(&dev->dev) ?
 	       swiotlb_max_mapping_size(&dev->dev) : SIZE_MAX;
 }
 EXPORT_SYMBOL_GPL(virtio_max_dma_size);
@@ -154,7 +138,8 @@ size_t virtio_max_request_size(const struct virtio_device *vdev)
 	struct device *dev = vring_vdev_dma_device((struct virtio_device *)vdev);
 	size_t pool = swiotlb_pool_size(dev);
 
-	if (!vring_dma_forced_bounce(dev) || pool == SIZE_MAX)
+	if (vring_own_map(vdev) || !vring_dma_forced_bounce(dev) ||
+	    pool == SIZE_MAX)
 		return SIZE_MAX;
 	return max(pool / 4, PAGE_SIZE);
 }
@@ -168,11 +153,14 @@ static bool vring_never_fits(const struct vring_virtqueue *vq,
 			     struct scatterlist *sgs[], unsigned int lists,
 			     u32 entries)
 {
-	size_t pool = swiotlb_pool_size(vq->dma_dev), len = 0;
 	struct scatterlist *sg;
+	size_t pool, len = 0;
 	unsigned int n;
 
-	if (!vq->bounce || pool == SIZE_MAX)
+	if (!vq->bounce)
+		return false;
+	pool = swiotlb_pool_size(vq->dma_dev);
+	if (pool == SIZE_MAX)
 		return false;
 	for (n = 0; n < lists; n++)
 		for (sg = sgs[n]; sg && entries; sg = sg_next(sg), entries--)
@@ -190,26 +178,28 @@ static bool vring_never_fits(const struct vring_virtqueue *vq,
  * A kernel without the DMA API (CONFIG_NO_DMA: user mode Linux, MMU-less
  * boards) has physical addresses only; the compiler drops one side below.
  */
-static dma_addr_t vring_map_page(struct device *dev, struct page *page,
-				 size_t offset, size_t size,
+static dma_addr_t vring_map_page(const struct vring_virtqueue *vq,
+				 struct page *page, size_t offset, size_t size,
 				 enum dma_data_direction dir,
 				 unsigned long attrs)
 {
 	if (!IS_ENABLED(CONFIG_HAS_DMA))
 		return page_to_phys(page) + offset;
-	return dma_map_page_attrs(dev, page, offset, size, dir, attrs);
+	return vring_map(vq, page, offset, size, dir, attrs);
 }
 
-static void vring_unmap_page(struct device *dev, dma_addr_t addr, size_t size,
-			     enum dma_data_direction dir, unsigned long attrs)
+static void vring_unmap_page(const struct vring_virtqueue *vq, dma_addr_t addr,
+			     size_t size, enum dma_data_direction dir,
+			     unsigned long attrs)
 {
 	if (IS_ENABLED(CONFIG_HAS_DMA))
-		dma_unmap_page_attrs(dev, addr, size, dir, attrs);
+		vring_unmap(vq, addr, size, dir, attrs);
 }
 
-static bool vring_mapping_error(struct device *dev, dma_addr_t addr)
+static bool vring_mapping_error(const struct vring_virtqueue *vq,
+				dma_addr_t addr)
 {
-	return IS_ENABLED(CONFIG_HAS_DMA) && dma_mapping_error(dev, addr);
+	return IS_ENABLED(CONFIG_HAS_DMA) && vring_map_error(vq, addr);
 }
 
 /*
@@ -225,13 +215,15 @@ static bool vring_foreign_page(const struct vring_virtqueue *vq,
 
 /* Map one entry of a scatterlist, or take over what the driver mapped. */
 static int vring_map_seg(struct vring_virtqueue *vq, struct scatterlist *sg,
-			 enum dma_data_direction dir, struct vring_seg *seg)
+			 enum dma_data_direction dir, bool premapped,
+			 struct vring_seg *seg)
 {
 	u16 flags = dir == DMA_FROM_DEVICE ? VRING_SEG_WRITE : 0;
 
 	seg->len = sg->length;
-	if (vq->premapped) {
+	if (premapped) {
 		seg->addr = sg_dma_address(sg);
+		seg->len = vring_premapped_len(sg);
 		seg->flags = flags;
 		return 0;
 	}
@@ -241,9 +233,9 @@ static int vring_map_seg(struct vring_virtqueue *vq, struct scatterlist *sg,
 		return 0;
 	}
 
-	seg->addr = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset,
-				   sg->length, dir, vq->map_attrs);
-	if (vring_mapping_error(vq->dma_dev, seg->addr))
+	seg->addr = vring_map_page(vq, sg_page(sg), sg->offset, sg->length, dir,
+				   vq->map_attrs | vq->add_attrs);
+	if (vring_mapping_error(vq, seg->addr))
 		return -ENOMEM;
 	seg->flags = flags | VRING_SEG_MAPPED;
 	vq->stats.mappings++;
@@ -259,14 +251,11 @@ static void vring_unmap_segs(struct vring_virtqueue *vq,
 	const struct vring_seg *seg;
 	u32 i = first, n;
 
-	if (vq->premapped)
-		return;
-
 	for (n = 0; n < num; n++) {
 		seg = &segs[i];
 		i = linear ? i + 1 : seg->next;
 		if (seg->flags & VRING_SEG_MAPPED)
-			vring_unmap_page(vq->dma_dev, seg->addr, seg->len,
+			vring_unmap_page(vq, seg->addr, seg->len,
 					 seg->flags & VRING_SEG_WRITE ?
 					 DMA_FROM_DEVICE : DMA_TO_DEVICE,
 					 attrs);
@@ -295,15 +284,36 @@ static bool vring_dma_just_physical(const struct vring_virtqueue *vq)
 }
 
 /**
- * vring_dma_init_queue - decide how a queue's requests are mapped
- * @vq: the virtqueue, its DMA device chosen
+ * vring_dma_init_queue - decide how a queue's memory and requests are mapped
+ * @vq: the virtqueue
+ * @map: what the transport does the queue's DMA with
  *
+ * With VIRTIO_F_ACCESS_PLATFORM (virtio 1.2 section 6.1) the device's accesses are
+ * those of @map, a device of the DMA API or something that mapping functions of the
+ * virtio device's own take.  Without it the device uses physical addresses, whatever
+ * sits on its bus: the virtio device itself is then made a DMA device without IOMMU,
+ * for which the DMA API gives just those.  Either is chosen here once and for all;
  * VRING_MAP_ONLY may have to be given up later.
+ *
+ * Context: may sleep.
  */
-void vring_dma_init_queue(struct vring_virtqueue *vq)
+void vring_dma_init_queue(struct vring_virtqueue *vq, union virtio_map map)
 {
-	struct device *dev = vq->dma_dev;
+	struct virtio_device *vdev = vq->vq.vdev;
+	struct device *dev = map.dma_dev;
 
+	if (vring_own_map(vdev)) {
+		vq->own_map = true;
+		vq->map = map;
+		vq->mapping = VRING_MAP_SEGS;
+		return;
+	}
+	if (!vring_platform_access(vdev)) {
+		vring_make_phys_device(vdev);
+		dev = &vdev->dev;
+	}
+
+	vq->dma_dev = dev;
 	vq->bounce = vring_dma_forced_bounce(dev);
 	if (IS_ENABLED(CONFIG_HAS_DMA) && vring_dma_translated(dev))
 		vq->mapping = VRING_MAP_CELLS;
@@ -350,7 +360,7 @@ bool vring_dma_grow_scratch(struct vring_virtqueue *vq, u32 num, gfp_t gfp)
 /**
  * vring_dma_map - map a request segment by segment, both directions
  * @vq: the virtqueue
- * @req: @id, @num, @segs and @linear set; the rest is filled in
+ * @req: @id, @num, @segs, @linear and @premapped set; the rest is filled in
  * @sgs: the driver's scatterlists, device-readable ones first
  * @out_sgs: number of device-readable scatterlists
  * @in_sgs: number of device-writable scatterlists
@@ -383,11 +393,11 @@ int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 			if (num == req->num)
 				break;
 			err = vring_map_seg(vq, sg, in ? DMA_FROM_DEVICE :
-					    DMA_TO_DEVICE, seg);
+					    DMA_TO_DEVICE, req->premapped, seg);
 			if (unlikely(err))
 				goto err_unmap;
 			if (in)
-				in_len += sg->length;
+				in_len += seg->len;
 			i = req->linear ? i + 1 : seg->next;
 			num++;
 		}
@@ -410,8 +420,8 @@ err_unmap:
 
 /**
  * vring_dma_take_mapped - take over what the driver mapped itself
- * @vq: the virtqueue, premapped, its scratch array long enough
- * @req: @id and @num set; the rest is filled in
+ * @vq: the virtqueue, its scratch array long enough
+ * @req: @id, @num and @premapped set; the rest is filled in
  * @sgs: the driver's scatterlists, device-readable ones first
  * @out_sgs: number of device-readable scatterlists
  * @in_sgs: number of device-writable scatterlists
@@ -500,8 +510,8 @@ static __always_inline int vring_phys_lists(const struct vring_virtqueue *vq,
 
 /**
  * vring_dma_write_table - map a request and write its table in one pass
- * @vq: the virtqueue, VRING_MAP_PHYS and not premapped
- * @req: @num set; @in_len is filled in
+ * @vq: the virtqueue, VRING_MAP_PHYS
+ * @req: @num set, not premapped; @in_len is filled in
  * @sgs: the driver's scatterlists, device-readable ones first
  * @out_sgs: number of device-readable scatterlists
  * @in_sgs: number of device-writable scatterlists
@@ -528,7 +538,7 @@ static void vring_only_unmap(struct vring_virtqueue *vq,
 	const struct vring_seg *seg;
 
 	for (seg = vq->scratch; seg != end; seg++)
-		vring_unmap_page(vq->dma_dev, seg->addr, seg->len,
+		vring_unmap_page(vq, seg->addr, seg->len,
 				 seg->flags & VRING_SEG_WRITE ?
 				 DMA_FROM_DEVICE : DMA_TO_DEVICE, 0);
 }
@@ -556,7 +566,7 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 	u64 in_len = 0;
 	int err;
 
-	if (vq->premapped)
+	if (req->premapped)
 		return vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
 	if (vq->mapping == VRING_MAP_PHYS) {
 		req->segs = vq->scratch;
@@ -573,10 +583,11 @@ int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 		/* The count rules: a list may have room to spare. */
 		for (sg = sgs[n]; sg && seg != end; sg = vring_sg_next(sg)) {
 			err = -ENOMEM;
-			seg->addr = dma_map_page(vq->dma_dev, sg_page(sg),
-						 sg->offset, sg->length,
-						 in ? DMA_FROM_DEVICE :
-						      DMA_TO_DEVICE);
+			seg->addr = dma_map_page_attrs(vq->dma_dev, sg_page(sg),
+						       sg->offset, sg->length,
+						       in ? DMA_FROM_DEVICE :
+							    DMA_TO_DEVICE,
+						       vq->add_attrs);
 			if (unlikely(dma_mapping_error(vq->dma_dev, seg->addr)))
 				goto err_unmap;
 			seg->len = sg->length;
@@ -609,7 +620,7 @@ err_unmap:
 
 /**
  * vring_dma_map_single - map a segment that is a request of its own
- * @vq: the virtqueue, not premapped
+ * @vq: the virtqueue
  * @sg: the segment, a request of its own
  * @in: the device writes it
  *
@@ -628,9 +639,10 @@ dma_addr_t vring_dma_map_single(struct vring_virtqueue *vq,
 	if (vq->mapping == VRING_MAP_PHYS)
 		return vring_phys_addr(sg, in);
 
-	addr = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset, sg->length,
-			      in ? DMA_FROM_DEVICE : DMA_TO_DEVICE, 0);
-	if (unlikely(vring_mapping_error(vq->dma_dev, addr)))
+	addr = vring_map_page(vq, sg_page(sg), sg->offset, sg->length,
+			      in ? DMA_FROM_DEVICE : DMA_TO_DEVICE,
+			      vq->add_attrs);
+	if (unlikely(vring_mapping_error(vq, addr)))
 		return DMA_MAPPING_ERROR;
 	vq->stats.mappings++;
 	/* The first buffer that was bounced: from now on there is work to do. */
@@ -698,10 +710,10 @@ int vring_dma_map_table(struct vring_virtqueue *vq, struct vring_indirect *ind)
 		ind->addr = virt_to_phys(ind->table);
 		return 0;
 	}
-	ind->addr = vring_map_page(vq->dma_dev, virt_to_page(ind->table),
+	ind->addr = vring_map_page(vq, virt_to_page(ind->table),
 				   offset_in_page(ind->table), ind->len,
 				   DMA_TO_DEVICE, vq->map_attrs);
-	if (vring_mapping_error(vq->dma_dev, ind->addr))
+	if (vring_mapping_error(vq, ind->addr))
 		return -ENOMEM;
 	vq->stats.mappings++;
 	if (vq->bounce)
@@ -720,8 +732,7 @@ void vring_dma_unmap_table(struct vring_virtqueue *vq,
 			   const struct vring_indirect *ind)
 {
 	if (vq->mapping != VRING_MAP_PHYS)
-		vring_unmap_page(vq->dma_dev, ind->addr, ind->len,
-				 DMA_TO_DEVICE, 0);
+		vring_unmap_page(vq, ind->addr, ind->len, DMA_TO_DEVICE, 0);
 }
 
 /**
@@ -738,10 +749,11 @@ void vring_dma_unmap_table(struct vring_virtqueue *vq,
 dma_addr_t vring_dma_map_sg(struct vring_virtqueue *vq, struct scatterlist *sg,
 			    bool in)
 {
-	sg_dma_address(sg) = vring_map_page(vq->dma_dev, sg_page(sg), sg->offset,
+	sg_dma_address(sg) = vring_map_page(vq, sg_page(sg), sg->offset,
 					    sg->length, in ? DMA_FROM_DEVICE :
-							     DMA_TO_DEVICE, 0);
-	if (vring_mapping_error(vq->dma_dev, sg_dma_address(sg)))
+							     DMA_TO_DEVICE,
+					    vq->add_attrs);
+	if (vring_mapping_error(vq, sg_dma_address(sg)))
 		return DMA_MAPPING_ERROR;
 	sg_dma_len(sg) = sg->length;
 	vq->stats.mappings++;
@@ -770,7 +782,7 @@ int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 	u32 i;
 
 	if (!*apart && num > 1 &&
-	    dma_map_sg_attrs(vq->dma_dev, sgs, num, dir, 0)) {
+	    dma_map_sg_attrs(vq->dma_dev, sgs, num, dir, vq->add_attrs)) {
 		vq->stats.mappings++;
 		return 0;
 	}
@@ -808,7 +820,7 @@ void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 		return;
 	}
 	for (i = 0; i < num; i++)
-		vring_unmap_page(vq->dma_dev, sg_dma_address(&sgs[i]),
+		vring_unmap_page(vq, sg_dma_address(&sgs[i]),
 				 sg_dma_len(&sgs[i]), dir, attrs);
 }
 
@@ -890,9 +902,9 @@ int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 				__GFP_ZERO, 0);
 	if (!page)
 		goto err_count;
-	chunk->addr = vring_map_page(vq->dma_dev, page, 0, PAGE_SIZE,
+	chunk->addr = vring_map_page(vq, page, 0, PAGE_SIZE,
 				     vring_cell_dir(vq, in), 0);
-	if (vring_mapping_error(vq->dma_dev, chunk->addr)) {
+	if (vring_mapping_error(vq, chunk->addr)) {
 		__free_page(page);
 		goto err_count;
 	}
@@ -917,7 +929,7 @@ err_count:
 void vring_dma_free_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 			  bool in)
 {
-	vring_unmap_page(vq->dma_dev, chunk->addr, PAGE_SIZE,
+	vring_unmap_page(vq, chunk->addr, PAGE_SIZE,
 			 vring_cell_dir(vq, in), 0);
 	free_page((unsigned long)chunk->mem);
 	chunk->mem = NULL;
@@ -957,20 +969,20 @@ void vring_dma_take_cell(struct vring_virtqueue *vq, dma_addr_t addr, u32 len)
 
 /**
  * vring_dma_alloc - allocate ring memory that the device can reach
- * @dev: the DMA device
+ * @vq: the virtqueue
  * @size: length in bytes
  * @addr: where to put the DMA address
  * @gfp: how to allocate
  *
  * Return: zeroed memory aligned to a page, NULL if there is none.
  */
-void *vring_dma_alloc(struct device *dev, size_t size, dma_addr_t *addr,
-		      gfp_t gfp)
+void *vring_dma_alloc(const struct vring_virtqueue *vq, size_t size,
+		      dma_addr_t *addr, gfp_t gfp)
 {
 	void *mem;
 
 	if (IS_ENABLED(CONFIG_HAS_DMA))
-		return dma_alloc_coherent(dev, size, addr, gfp | __GFP_ZERO);
+		return vring_map_alloc(vq, size, addr, gfp | __GFP_ZERO);
 
 	mem = alloc_pages_exact(size, gfp | __GFP_ZERO);
 	if (mem)
@@ -980,18 +992,18 @@ void *vring_dma_alloc(struct device *dev, size_t size, dma_addr_t *addr,
 
 /**
  * vring_dma_free - undo vring_dma_alloc()
- * @dev: the DMA device
+ * @vq: the virtqueue
  * @size: length in bytes
  * @mem: the memory
  * @addr: its DMA address
  *
  * Context: may sleep, interrupts enabled.
  */
-void vring_dma_free(struct device *dev, size_t size, void *mem,
+void vring_dma_free(const struct vring_virtqueue *vq, size_t size, void *mem,
 		    dma_addr_t addr)
 {
 	if (IS_ENABLED(CONFIG_HAS_DMA))
-		dma_free_coherent(dev, size, mem, addr);
+		vring_map_free(vq, size, mem, addr);
 	else
 		free_pages_exact(mem, size);
 }
@@ -1018,123 +1030,13 @@ bool vring_dma_may_share(const struct vring_virtqueue *vq, size_t size)
  * virtqueue_dma_dev - the device that a virtqueue's buffers are mapped for
  * @_vq: the virtqueue
  *
- * For drivers that map buffers themselves, see virtqueue_set_dma_premapped().
+ * For drivers that map buffers themselves.
  *
- * Return: the device to hand to the DMA API, never NULL.
+ * Return: the device to hand to the DMA API; NULL if the virtio device has mapping
+ * functions of its own.
  */
 struct device *virtqueue_dma_dev(struct virtqueue *_vq)
 {
 	return to_vring(_vq)->dma_dev;
 }
 EXPORT_SYMBOL_GPL(virtqueue_dma_dev);
-
-/**
- * virtqueue_dma_map_single_attrs - map a buffer for a premapped virtqueue
- * @_vq: the virtqueue
- * @ptr: the buffer, in the kernel's linear mapping
- * @size: its length in bytes
- * @dir: direction of the transfer
- * @attrs: DMA_ATTR_*
- *
- * Context: any.
- * Return: the DMA address, to be checked with virtqueue_dma_mapping_error().
- */
-dma_addr_t virtqueue_dma_map_single_attrs(struct virtqueue *_vq, void *ptr,
-					  size_t size,
-					  enum dma_data_direction dir,
-					  unsigned long attrs)
-{
-	if (!IS_ENABLED(CONFIG_HAS_DMA))
-		return virt_to_phys(ptr);
-	return dma_map_single_attrs(to_vring(_vq)->dma_dev, ptr, size, dir,
-				    attrs);
-}
-EXPORT_SYMBOL_GPL(virtqueue_dma_map_single_attrs);
-
-/**
- * virtqueue_dma_unmap_single_attrs - undo virtqueue_dma_map_single_attrs()
- * @_vq: the virtqueue
- * @addr: the DMA address
- * @size: length in bytes, as mapped
- * @dir: direction, as mapped
- * @attrs: DMA_ATTR_*
- *
- * Context: any.
- */
-void virtqueue_dma_unmap_single_attrs(struct virtqueue *_vq, dma_addr_t addr,
-				      size_t size, enum dma_data_direction dir,
-				      unsigned long attrs)
-{
-	dma_unmap_single_attrs(to_vring(_vq)->dma_dev, addr, size, dir, attrs);
-}
-EXPORT_SYMBOL_GPL(virtqueue_dma_unmap_single_attrs);
-
-/**
- * virtqueue_dma_mapping_error - check a virtqueue_dma_map_single_attrs() result
- * @_vq: the virtqueue
- * @addr: the DMA address
- *
- * Context: any.
- * Return: 0 if @addr is valid, -ENOMEM if the mapping failed.
- */
-int virtqueue_dma_mapping_error(struct virtqueue *_vq, dma_addr_t addr)
-{
-	return vring_mapping_error(to_vring(_vq)->dma_dev, addr) ? -ENOMEM : 0;
-}
-EXPORT_SYMBOL_GPL(virtqueue_dma_mapping_error);
-
-/**
- * virtqueue_dma_need_sync - does a premapped buffer need syncing?
- * @_vq: the virtqueue
- * @addr: the DMA address
- *
- * Context: any.
- * Return: true if ownership of the buffer must be passed with the
- * virtqueue_dma_sync_*() functions, false if they would do nothing.
- */
-bool virtqueue_dma_need_sync(struct virtqueue *_vq, dma_addr_t addr)
-{
-	return dma_need_sync(to_vring(_vq)->dma_dev, addr);
-}
-EXPORT_SYMBOL_GPL(virtqueue_dma_need_sync);
-
-/**
- * virtqueue_dma_sync_single_range_for_cpu - take a premapped buffer back
- * @_vq: the virtqueue
- * @addr: the DMA address of the whole mapping
- * @offset: offset of the range in bytes
- * @size: length of the range in bytes
- * @dir: direction, as mapped
- *
- * Context: any.
- */
-void virtqueue_dma_sync_single_range_for_cpu(struct virtqueue *_vq,
-					     dma_addr_t addr,
-					     unsigned long offset, size_t size,
-					     enum dma_data_direction dir)
-{
-	dma_sync_single_range_for_cpu(to_vring(_vq)->dma_dev, addr, offset,
-				      size, dir);
-}
-EXPORT_SYMBOL_GPL(virtqueue_dma_sync_single_range_for_cpu);
-
-/**
- * virtqueue_dma_sync_single_range_for_device - give a premapped buffer away
- * @_vq: the virtqueue
- * @addr: the DMA address of the whole mapping
- * @offset: offset of the range in bytes
- * @size: length of the range in bytes
- * @dir: direction, as mapped
- *
- * Context: any.
- */
-void virtqueue_dma_sync_single_range_for_device(struct virtqueue *_vq,
-						dma_addr_t addr,
-						unsigned long offset,
-						size_t size,
-						enum dma_data_direction dir)
-{
-	dma_sync_single_range_for_device(to_vring(_vq)->dma_dev, addr, offset,
-					 size, dir);
-}
-EXPORT_SYMBOL_GPL(virtqueue_dma_sync_single_range_for_device);

@@ -190,14 +190,14 @@ static struct pool_block *block_alloc(struct vring_virtqueue *vq, u32 size)
 			GFP_KERNEL);
 	if (!block)
 		goto err_count;
-	block->mem = vring_dma_alloc(vq->dma_dev, size, &block->addr,
+	block->mem = vring_dma_alloc(vq, size, &block->addr,
 				     GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY |
 				     __GFP_NOMEMALLOC);
 	if (!block->mem)
 		goto err_free;
 	/* Not cached, for a device that sees no caches: swiotlb is faster. */
 	if (is_vmalloc_addr(block->mem)) {
-		vring_dma_free(vq->dma_dev, size, block->mem, block->addr);
+		vring_dma_free(vq, size, block->mem, block->addr);
 		err = -EOPNOTSUPP;
 		goto err_free;
 	}
@@ -216,7 +216,7 @@ static void block_free(struct vring_virtqueue *vq, struct pool_block *block)
 {
 	const u32 size = block->units * POOL_UNIT;
 
-	vring_dma_free(vq->dma_dev, size, block->mem, block->addr);
+	vring_dma_free(vq, size, block->mem, block->addr);
 	atomic_sub(size / PAGE_SIZE, &vq->vq.vdev->cell_pages);
 	kfree(block);
 }
@@ -569,7 +569,7 @@ static void run_copy(struct vring_virtqueue *vq, struct vring_run *run,
 
 /**
  * vring_pool_map_single - copy a request of a single entry into the pool
- * @vq: the virtqueue, VRING_MAP_POOL and not premapped
+ * @vq: the virtqueue, VRING_MAP_POOL
  * @id: id of the descriptor
  * @sg: the entry
  * @in: the device writes it
@@ -650,7 +650,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 	void *mem;
 	int err;
 
-	if (vq->premapped) {
+	if (req->premapped) {
 		err = vring_dma_take_mapped(vq, req, sgs, out_sgs, in_sgs);
 		len = req->num * sizeof(struct vring_desc);
 		if (!err && vq->indirect && req->num > 1 &&

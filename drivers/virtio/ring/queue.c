@@ -31,7 +31,7 @@ static void vring_free_ring(struct vring_virtqueue *vq, struct vring_ring *ring)
 {
 	vring_cell_free(vq, ring);
 	if (vq->own_ring)
-		vring_dma_free(vq->dma_dev, ring->size, ring->mem, ring->addr);
+		vring_dma_free(vq, ring->size, ring->mem, ring->addr);
 	kvfree(ring->run);
 	kvfree(ring->segs);
 	kvfree(ring->state);
@@ -43,8 +43,7 @@ static int vring_alloc_mem(struct vring_virtqueue *vq, struct vring_ring *ring,
 	for (; num; num /= 2) {
 		ring->num = num;
 		ring->size = vring_layout(vq, size, vq, num);
-		ring->mem = vring_dma_alloc(vq->dma_dev, ring->size,
-					    &ring->addr,
+		ring->mem = vring_dma_alloc(vq, ring->size, &ring->addr,
 					    GFP_KERNEL | __GFP_NOWARN);
 		if (ring->mem)
 			return 0;
@@ -64,7 +63,7 @@ static int vring_alloc_ring(struct vring_virtqueue *vq, struct vring_ring *ring,
 		return err;
 	err = vring_alloc_state(vq, ring);
 	if (err)
-		vring_dma_free(vq->dma_dev, ring->size, ring->mem, ring->addr);
+		vring_dma_free(vq, ring->size, ring->mem, ring->addr);
 	return err;
 }
 
@@ -100,7 +99,7 @@ vring_alloc_queue(unsigned int index, unsigned int align,
 		  struct virtio_device *vdev, bool weak_barriers, bool ctx,
 		  bool (*notify)(struct virtqueue *vq),
 		  void (*callback)(struct virtqueue *vq), const char *name,
-		  struct device *transport_dev)
+		  union virtio_map map)
 {
 	struct vring_virtqueue *vq = kzalloc(sizeof(*vq), GFP_KERNEL);
 
@@ -123,8 +122,7 @@ vring_alloc_queue(unsigned int index, unsigned int align,
 			    !virtio_has_feature(vdev, VIRTIO_F_ORDER_PLATFORM);
 	/* Until the device is ready nothing is to come from it. */
 	vq->broken = IS_ENABLED(CONFIG_VIRTIO_HARDEN_NOTIFICATION);
-	vq->dma_dev = vring_dma_device(vdev, transport_dev);
-	vring_dma_init_queue(vq);
+	vring_dma_init_queue(vq, map);
 	vring_cell_init_queue(vq);
 	if (vring_pool_init_queue(vq))
 		goto err_free;
@@ -157,17 +155,23 @@ static struct virtqueue *vring_register_queue(struct vring_virtqueue *vq)
 	return &vq->vq;
 }
 
+/* Without anything else said it is the parent that does DMA. */
+static union virtio_map vring_parent_map(const struct virtio_device *vdev)
+{
+	return (union virtio_map) { .dma_dev = vdev->dev.parent };
+}
+
 static struct virtqueue *
 vring_create(unsigned int index, unsigned int num, unsigned int align,
 	     bool may_move_used, struct virtio_device *vdev, bool weak_barriers,
 	     bool may_reduce, bool ctx, bool (*notify)(struct virtqueue *vq),
 	     void (*callback)(struct virtqueue *vq), const char *name,
-	     struct device *dma_dev)
+	     union virtio_map map)
 {
 	struct vring_virtqueue *vq;
 
 	vq = vring_alloc_queue(index, align, vdev, weak_barriers, ctx, notify,
-			       callback, name, dma_dev);
+			       callback, name, map);
 	if (!vq)
 		return NULL;
 	if (!vring_num_valid(vq, num)) {
@@ -190,7 +194,7 @@ err_free:
 }
 
 /**
- * vring_create_virtqueue_dma - create a virtqueue with a DMA device of its own
+ * vring_create_virtqueue_map - create a virtqueue with a mapping of its own
  * @index: index of the queue, from 0
  * @num: number of descriptors, for the split layout a power of two
  * @vring_align: alignment of the split layout's used ring in bytes
@@ -201,13 +205,14 @@ err_free:
  * @notify: doorbell; returns false if the device is gone
  * @callback: called by vring_interrupt(), or NULL
  * @name: for messages; must live as long as the queue
- * @dma_dev: what the transport does this queue's DMA with; not used if the
- *	device lacks VIRTIO_F_ACCESS_PLATFORM
+ * @map: what the transport does this queue's DMA with, or, if @vdev has mapping
+ *	functions of its own, what those take; not used if the device lacks
+ *	VIRTIO_F_ACCESS_PLATFORM
  *
  * Context: may sleep.
  * Return: the virtqueue, NULL if memory is short or @num impossible.
  */
-struct virtqueue *vring_create_virtqueue_dma(unsigned int index,
+struct virtqueue *vring_create_virtqueue_map(unsigned int index,
 					     unsigned int num,
 					     unsigned int vring_align,
 					     struct virtio_device *vdev,
@@ -216,14 +221,13 @@ struct virtqueue *vring_create_virtqueue_dma(unsigned int index,
 					     bool (*notify)(struct virtqueue *vq),
 					     void (*callback)(struct virtqueue *vq),
 					     const char *name,
-					     struct device *dma_dev)
+					     union virtio_map map)
 {
 	/* Such a device may be hardware, which means its alignment. */
 	return vring_create(index, num, vring_align, false, vdev, weak_barriers,
-			    may_reduce_num, ctx, notify, callback, name,
-			    dma_dev);
+			    may_reduce_num, ctx, notify, callback, name, map);
 }
-EXPORT_SYMBOL_GPL(vring_create_virtqueue_dma);
+EXPORT_SYMBOL_GPL(vring_create_virtqueue_map);
 
 /**
  * vring_create_virtqueue - create a virtqueue
@@ -256,7 +260,7 @@ struct virtqueue *vring_create_virtqueue(unsigned int index, unsigned int num,
 {
 	return vring_create(index, num, vring_align, true, vdev, weak_barriers,
 			    may_reduce_num, ctx, notify, callback, name,
-			    vdev->dev.parent);
+			    vring_parent_map(vdev));
 }
 EXPORT_SYMBOL_GPL(vring_create_virtqueue);
 
@@ -291,7 +295,7 @@ struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 	struct vring_virtqueue *vq;
 
 	vq = vring_alloc_queue(index, vring_align, vdev, weak_barriers, ctx,
-			       notify, callback, name, vdev->dev.parent);
+			       notify, callback, name, vring_parent_map(vdev));
 	if (!vq)
 		return NULL;
 	if (vq->packed || !vring_num_valid(vq, num))

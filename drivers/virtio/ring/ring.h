@@ -5,15 +5,14 @@
  * core.c owns the free list and the state of the requests in flight, event.c
  * notifications and interrupts, queue.c the life of a virtqueue; split.c and
  * packed.c write and read the memory that is shared with the device; dma.c
- * maps, and cell.c spares it the trouble where mapping is dear, pool.c where all
- * is copied.  Everything the driver side needs later is in the private structures
+ * maps, in the way that map.h and map.c say this kernel has, and cell.c spares it
+ * the trouble where mapping is dear, pool.c where all is copied.  Everything the driver side needs later is in the private structures
  * below, never in shared memory.
  */
 #ifndef _VIRTIO_RING_RING_H
 #define _VIRTIO_RING_RING_H
 
 #include <linux/bits.h>
-#include <linux/kmsan.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
@@ -110,6 +109,7 @@ struct vring_state {
  * @id: id of its first descriptor
  * @linear: @segs are one after another, else linked in &vring_ring.segs from
  *	@id on
+ * @premapped: the driver mapped the buffers itself
  * @undo: VRING_UNDO_*
  * @data_free: nothing is in the data cell that the device reads
  * @num: number of scatterlist entries; number of segments once mapped
@@ -123,6 +123,7 @@ struct vring_state {
 struct vring_request {
 	u16 id;
 	bool linear;
+	bool premapped;
 	u8 undo;
 	bool data_free;
 	u32 num;
@@ -317,7 +318,7 @@ enum vring_mapping {
  * @stopped: being reset or resized: interrupts are none of the ring's
  * @indirect: indirect tables may be used
  * @event: VIRTIO_F_EVENT_IDX was negotiated
- * @premapped: the driver maps its buffers itself
+ * @premapped: the driver maps the buffers of all requests itself
  * @used_only: the driver looks at nothing beyond the used length
  * @own_ring: the ring core allocated the ring
  * @may_move_used: the split layout's used ring may begin four bytes further on
@@ -328,7 +329,9 @@ enum vring_mapping {
  * @in_batch: the device used several buffers at once, not all reaped yet
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
  * @cell_sync: what the driver writes to a cell has to be synchronized
+ * @own_map: mapped is with functions of the device's own, not with the DMA API
  * @map_attrs: DMA_ATTR_* of segments
+ * @add_attrs: DMA_ATTR_* of the buffers of the request that is being added
  * @mapping: how requests are mapped
  * @bounce_max: length in bytes of the longest list that is copied into a data
  *	cell
@@ -341,7 +344,9 @@ enum vring_mapping {
  * @batch_len: bytes that the device says it wrote to that
  * @num_added: descriptors added since the last kick
  * @align: alignment of the split ring's used ring in bytes
- * @dma_dev: the device that everything is mapped for, chosen at creation
+ * @dma_dev: the device that everything is mapped for, chosen at creation; NULL
+ *	if @own_map
+ * @map: what the functions of the device take, if @own_map
  * @scratch: segments of the request that is being added; grows with requests
  * @scratch_num: how many it has room for
  * @pool: memory shared with the device, NULL if @mapping is not VRING_MAP_POOL
@@ -372,7 +377,9 @@ struct vring_virtqueue {
 	bool in_batch;
 	bool bounce;
 	bool cell_sync;
+	bool own_map;
 	u16 map_attrs;
+	u16 add_attrs;
 	u8 mapping;
 	u16 bounce_max;
 	u16 small_max;
@@ -385,6 +392,7 @@ struct vring_virtqueue {
 	u32 batch_len;
 	u32 align;
 	struct device *dma_dev;
+	union virtio_map map;
 	struct vring_seg *scratch;
 	u32 scratch_num;
 	struct vring_pool *pool;
@@ -476,17 +484,6 @@ vring_write_entry(const struct vring_virtqueue *vq, bool packed, void *table,
 }
 
 /*
- * What dma_map_page() does for KMSAN, for an entry that it is not asked for: a
- * hole in what the device reads is reported, and what the device writes counts as
- * written.
- */
-static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
-{
-	kmsan_handle_dma(sg_page(sg), sg->offset, sg->length,
-			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
-}
-
-/*
  * What the device may write is copied in, since it may claim to have written it.
  * Not if the driver believes the device's claims anyway.
  */
@@ -497,6 +494,9 @@ static __always_inline bool vring_copies_in(const struct vring_virtqueue *vq,
 }
 
 /* core.c */
+int vring_add_premapped(struct vring_virtqueue *vq, struct scatterlist *sg,
+			unsigned int num, bool in, void *data, void *ctx,
+			gfp_t gfp);
 void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx, u32 len);
 
 /* event.c */
@@ -504,10 +504,9 @@ __printf(2, 3)
 void vring_break(struct vring_virtqueue *vq, const char *fmt, ...);
 
 /* dma.c */
-struct device *vring_dma_device(struct virtio_device *vdev,
-				struct device *transport_dev);
+bool vring_platform_access(const struct virtio_device *vdev);
 struct device *vring_vdev_dma_device(struct virtio_device *vdev);
-void vring_dma_init_queue(struct vring_virtqueue *vq);
+void vring_dma_init_queue(struct vring_virtqueue *vq, union virtio_map map);
 bool vring_dma_grow_scratch(struct vring_virtqueue *vq, u32 num, gfp_t gfp);
 int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 		  struct scatterlist *sgs[], unsigned int out_sgs,
@@ -547,9 +546,9 @@ void vring_dma_free_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 void vring_dma_give_cell(struct vring_virtqueue *vq, dma_addr_t addr, u32 len,
 			 bool in);
 void vring_dma_take_cell(struct vring_virtqueue *vq, dma_addr_t addr, u32 len);
-void *vring_dma_alloc(struct device *dev, size_t size, dma_addr_t *addr,
-		      gfp_t gfp);
-void vring_dma_free(struct device *dev, size_t size, void *mem,
+void *vring_dma_alloc(const struct vring_virtqueue *vq, size_t size,
+		      dma_addr_t *addr, gfp_t gfp);
+void vring_dma_free(const struct vring_virtqueue *vq, size_t size, void *mem,
 		    dma_addr_t addr);
 bool vring_dma_forced_bounce(struct device *dev);
 bool vring_dma_may_share(const struct vring_virtqueue *vq, size_t size);
@@ -615,5 +614,7 @@ VRING_DECLARE_LAYOUT(packed);
 #define vring_layout(vq, func, ...)					\
 	((vq)->packed ? vring_packed_##func(__VA_ARGS__) :		\
 			vring_split_##func(__VA_ARGS__))
+
+#include "map.h"
 
 #endif /* _VIRTIO_RING_RING_H */

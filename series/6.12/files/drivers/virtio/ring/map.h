@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How this kernel maps: with the DMA API and nothing else.
+ * Part of ring.h.
+ */
+#ifndef _VIRTIO_RING_MAP_H
+#define _VIRTIO_RING_MAP_H
+
+#include <linux/dma-mapping.h>
+#include <linux/kmsan.h>
+#include <linux/swiotlb.h>
+
+/*
+ * What dma_map_page() does for KMSAN, for an entry that it is not asked for: a
+ * hole in what the device reads is reported, and what the device writes counts as
+ * written.
+ */
+static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
+{
+	kmsan_handle_dma(sg_page(sg), sg->offset, sg->length,
+			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
+}
+
+/* Has the device mapping functions of its own? */
+static inline bool vring_own_map(const struct virtio_device *vdev)
+{
+	return false;
+}
+
+/* The largest buffer that those map, in bytes. */
+static inline size_t vring_own_map_max(const struct virtio_device *vdev)
+{
+	return SIZE_MAX;
+}
+
+/* Does a device without a driver offer VIRTIO_F_ACCESS_PLATFORM? */
+static inline bool vring_offers_platform(struct virtio_device *vdev)
+{
+	return vdev->config->get_features(vdev) &
+	       BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
+}
+
+/* Is every buffer bounced of a device that nothing translates for? */
+static inline bool vring_bounces_all(struct device *dev)
+{
+	return is_swiotlb_force_bounce(dev);
+}
+
+/* The length in bytes of an entry that the driver mapped. */
+static __always_inline u32 vring_premapped_len(struct scatterlist *sg)
+{
+	return sg->length;
+}
+
+static __always_inline dma_addr_t
+vring_map(const struct vring_virtqueue *vq, struct page *page, size_t offset,
+	  size_t size, enum dma_data_direction dir, unsigned long attrs)
+{
+	return dma_map_page_attrs(vq->dma_dev, page, offset, size, dir, attrs);
+}
+
+static __always_inline void vring_unmap(const struct vring_virtqueue *vq,
+					dma_addr_t addr, size_t size,
+					enum dma_data_direction dir,
+					unsigned long attrs)
+{
+	dma_unmap_page_attrs(vq->dma_dev, addr, size, dir, attrs);
+}
+
+static __always_inline bool vring_map_error(const struct vring_virtqueue *vq,
+					    dma_addr_t addr)
+{
+	return dma_mapping_error(vq->dma_dev, addr);
+}
+
+static inline void *vring_map_alloc(const struct vring_virtqueue *vq,
+				    size_t size, dma_addr_t *addr, gfp_t gfp)
+{
+	return dma_alloc_coherent(vq->dma_dev, size, addr, gfp);
+}
+
+static inline void vring_map_free(const struct vring_virtqueue *vq, size_t size,
+				  void *mem, dma_addr_t addr)
+{
+	dma_free_coherent(vq->dma_dev, size, mem, addr);
+}
+
+#endif /* _VIRTIO_RING_MAP_H */
