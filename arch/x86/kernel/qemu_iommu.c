@@ -24,9 +24,10 @@
 #include <uapi/linux/qemu_fw_cfg.h>
 #include <uapi/linux/virtio_ids.h>
 
-#include <asm/cpuid.h>
 #include <asm/iommu.h>
 #include <asm/kvm_para.h>
+
+#include "qemu_iommu.h"
 
 #define TCG_SIGNATURE		"TCGTCGTCGTCG"
 
@@ -61,8 +62,8 @@ static bool __init guest_on_qemu(void)
 	    cc_platform_has(CC_ATTR_MEM_ENCRYPT))
 		return false;
 
-	if (!hypervisor_cpuid_base(KVM_SIGNATURE, 0) &&
-	    !hypervisor_cpuid_base(TCG_SIGNATURE, 0))
+	if (!on_hypervisor(KVM_SIGNATURE) &&
+	    !on_hypervisor(TCG_SIGNATURE))
 		return false;
 
 	return fw_cfg_is_qemu();
