@@ -519,11 +519,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (!dev_create_queue(&dev, &o))
 		fail("no queue");
 	drv_init(&drv, &dev.queue[0]);
-	drv.premapped = premapped;
 	drv.chained = cells & 32;
 	drv.place = cells >> 6;
-	if (premapped && virtqueue_set_dma_premapped(drv.q->vq))
-		fail("a new queue cannot be premapped");
+	if (premapped)
+		drv_premap(&drv);
 	if (used_only)
 		virtqueue_set_used_only(drv.q->vq);
 

@@ -4,6 +4,7 @@
  * specification.  Section numbers in the messages are those of that text.
  */
 #include "model_device.h"
+#include "model_map.h"
 
 /* ---- memory ---- */
 
@@ -638,9 +639,8 @@ struct dev_queue *dev_create_queue(struct device_model *d, const struct queue_op
 					 !o->strong_barriers, o->ctx, o->pages, notify, cb,
 					 "test");
 	else if (o->dma_dev)
-		vq = vring_create_virtqueue_dma(o->index, num, align, &d->vdev,
-						!o->strong_barriers, o->reduce, o->ctx,
-						notify, cb, "test", o->dma_dev);
+		vq = drv_create_queue(o->index, num, align, &d->vdev, !o->strong_barriers,
+				      o->reduce, o->ctx, notify, cb, "test", o->dma_dev);
 	else
 		vq = vring_create_virtqueue(o->index, num, align, &d->vdev,
 					    !o->strong_barriers, o->reduce, o->ctx, notify,

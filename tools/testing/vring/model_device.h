@@ -83,7 +83,7 @@ struct queue_opts {
 	bool strong_barriers, reduce, ctx, no_callback;
 	void *pages;			/* vring_new_virtqueue() on these */
 	u64 pages_addr;			/* and their DMA address */
-	struct device *dma_dev;		/* vring_create_virtqueue_dma() with it */
+	struct device *dma_dev;		/* a queue for it alone */
 };
 
 /* Returns NULL if the ring returned NULL. */

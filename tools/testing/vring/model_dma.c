@@ -369,9 +369,8 @@ static dma_addr_t map(struct mapping m)
 	}
 	m.addr = address(dev, bounce ? m.seen : m.cpu, m.size, *dev->dma_mask);
 	if (dev->dma_ops && m.kind == KIND_PAGE)
-		same_address(dev, dev->dma_ops->map_page(dev, virt_to_page(m.cpu),
-							 offset_in_page(m.cpu), m.size,
-							 m.dir, 0), m.addr);
+		same_address(dev, shim_ops_map(dev, virt_to_page(m.cpu), offset_in_page(m.cpu),
+					       m.size, m.dir, 0), m.addr);
 	if (m.addr == DMA_MAPPING_ERROR) {
 		if (m.seen != m.cpu)
 			free(m.seen);
@@ -419,7 +418,7 @@ dma_addr_t dma_map_page_attrs(struct device *dev, struct page *page, size_t offs
 		.dev = dev, .cpu = (char *)page_address(page) + offset, .size = size,
 		.dir = dir, .kind = KIND_PAGE,
 	});
-	kmsan_handle_dma(page, offset, size, dir);
+	shim_kmsan_dma((char *)page_address(page) + offset, size, dir);
 	return addr;
 }
 
@@ -443,7 +442,7 @@ void dma_unmap_page_attrs(struct device *dev, dma_addr_t addr, size_t size,
 		fail("an unmap without a device");
 	unmap(dev, addr, size, dir, attrs, KIND_PAGE);
 	if (dev->dma_ops)
-		dev->dma_ops->unmap_page(dev, addr, size, dir, attrs);
+		shim_ops_unmap(dev, addr, size, dir, attrs);
 }
 
 int dma_mapping_error(struct device *dev, dma_addr_t addr)
@@ -543,7 +542,7 @@ unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sgl, int n
 		}
 		out->dma_length = len;
 		end = addr + sg->length;
-		kmsan_handle_dma(sg_page(sg), sg->offset, sg->length, dir);
+		shim_kmsan_dma(sg_virt(sg), sg->length, dir);
 	}
 	check(!dev->dma_ops || by_ops == n);
 	return n;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The driver's side of the tests: makes requests, adds, gets and checks them. */
 #include "model_driver.h"
+#include "model_map.h"
 
 struct driver *drv_recycler;
 
@@ -137,12 +138,17 @@ void drv_free(struct driver *drv, struct drv_req *r)
 	check(!r->queued);
 	for (i = 0; i < r->nout + r->nin; i++) {
 		if (r->premapped)
-			virtqueue_dma_unmap_single_attrs(drv->q->vq, r->seg[i].addr,
-							 r->seg[i].len, i < r->nout ?
-							 DMA_TO_DEVICE : DMA_FROM_DEVICE, 0);
+			drv_unmap(drv->q->vq, r->seg[i].addr, r->seg[i].len,
+				  i < r->nout ? DMA_TO_DEVICE : DMA_FROM_DEVICE);
 		shim_free(r->seg[i].mem);
 	}
 	shim_free(r);
+}
+
+void drv_premap(struct driver *drv)
+{
+	drv->premapped = true;
+	drv->whole = drv_map_queue(drv->q->vq);
 }
 
 static void premap(struct driver *drv, struct drv_req *r)
@@ -152,10 +158,9 @@ static void premap(struct driver *drv, struct drv_req *r)
 	for (i = 0; i < r->nout + r->nin; i++) {
 		struct drv_seg *s = &r->seg[i];
 
-		s->addr = virtqueue_dma_map_single_attrs(drv->q->vq, s->buf, s->len,
-							 i < r->nout ? DMA_TO_DEVICE :
-							 DMA_FROM_DEVICE, 0);
-		check(!virtqueue_dma_mapping_error(drv->q->vq, s->addr));
+		s->addr = drv_map(drv->q->vq, s->buf, s->len,
+				  i < r->nout ? DMA_TO_DEVICE : DMA_FROM_DEVICE);
+		check(!drv_map_error(drv->q->vq, s->addr));
 	}
 	r->premapped = true;
 }
@@ -173,12 +178,12 @@ static void mark_lists(struct drv_req *r, enum drv_add how)
 	}
 }
 
-static void set_entry(const struct driver *drv, const struct drv_seg *s, struct scatterlist *sg)
+static void set_entry(const struct driver *drv, const struct drv_req *r,
+		      const struct drv_seg *s, struct scatterlist *sg)
 {
-	if (drv->premapped) {
+	if (r->premapped) {
 		/* A ring that looks at the page of a premapped buffer crashes. */
-		sg->length = s->len;
-		sg_dma_address(sg) = s->addr;
+		drv_set_mapped(sg, s->addr, s->len);
 		sg->page_link = 0x40;
 		return;
 	}
@@ -202,7 +207,7 @@ static unsigned int build_lists(const struct driver *drv, const struct drv_req *
 			sg_chain(sg, 1, sg + 2);
 			sg += 2;
 		}
-		set_entry(drv, &r->seg[i], sg);
+		set_entry(drv, r, &r->seg[i], sg);
 		inside++;
 		if (r->seg[i].last) {
 			sg_mark_end(sg);
@@ -221,14 +226,20 @@ int drv_add_as(struct driver *drv, struct drv_req *r, enum drv_add how)
 
 	if (!sg || !sgs)
 		fail("the harness itself is out of memory");
-	if (drv->premapped && !r->premapped)
-		premap(drv, r);
 	mark_lists(r, how);
+	/* Not for every queue can a request of both directions be. */
+	for (i = 0, lists = 0; i < n; i++)
+		lists += r->seg[i].last;
+	if (drv->premapped && !r->premapped && (drv->whole || lists == 1))
+		premap(drv, r);
 	lists = build_lists(drv, r, sg, sgs);
 	for (i = 0; i < r->nout; i++)
 		nout += r->seg[i].last;
 
-	switch (how) {
+	switch (r->premapped && !drv->whole ? DRV_MAPPED : how) {
+	case DRV_MAPPED:
+		err = drv_add_mapped(vq, sg, n, r->nin, r, r->ctx, drv->gfp);
+		break;
 	case DRV_SIMPLE:
 		check(!r->nout || !r->nin);
 		err = r->nout ? virtqueue_add_outbuf(vq, sg, n, r, drv->gfp) :
@@ -427,10 +438,9 @@ void drv_sync_premapped(struct driver *drv, struct drv_req *r)
 	unsigned int i;
 
 	for (i = r->nout; r->premapped && i < r->nout + r->nin; i++)
-		if (virtqueue_dma_need_sync(drv->q->vq, r->seg[i].addr))
-			virtqueue_dma_sync_single_range_for_cpu(drv->q->vq, r->seg[i].addr, 0,
-								r->seg[i].len,
-								DMA_FROM_DEVICE);
+		if (drv_map_need_sync(drv->q->vq, r->seg[i].addr))
+			drv_map_sync_for_cpu(drv->q->vq, r->seg[i].addr, 0, r->seg[i].len,
+					     DMA_FROM_DEVICE);
 }
 
 void drv_got(struct driver *drv, struct drv_req *r, u32 len)

@@ -41,6 +41,7 @@ enum drv_add {
 	DRV_SGS_LISTS,			/* lists end where drv_seg.last says so */
 	DRV_SIMPLE,			/* virtqueue_add_inbuf / outbuf */
 	DRV_CTX,			/* virtqueue_add_inbuf_ctx */
+	DRV_MAPPED,			/* as a single list that the driver mapped */
 };
 
 /* Where buffers are. */
@@ -55,7 +56,8 @@ enum drv_place {
 struct driver {
 	struct dev_queue *q;
 	u32 next_seed;
-	bool premapped;
+	bool premapped;			/* it maps what the ring lets it map */
+	bool whole;			/* that is all of the queue's requests */
 	bool chained;			/* scatterlists are, after every second entry */
 	enum drv_place place;
 	gfp_t gfp;
@@ -66,6 +68,9 @@ struct driver {
 };
 
 void drv_init(struct driver *drv, struct dev_queue *q);
+
+/* From now on the driver maps its buffers. */
+void drv_premap(struct driver *drv);
 
 /* A request of @nout readable and @nin writable segments of @len bytes each. */
 struct drv_req *drv_req(struct driver *drv, unsigned int nout, unsigned int nin, u32 len);

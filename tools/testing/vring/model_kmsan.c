@@ -91,11 +91,8 @@ void shim_kmsan_copy(void *to, const void *from, size_t len)
 	}
 }
 
-void kmsan_handle_dma(struct page *page, size_t offset, size_t size,
-		      enum dma_data_direction dir)
+void shim_kmsan_dma(void *p, size_t size, enum dma_data_direction dir)
 {
-	char *p = (char *)page_address(page) + offset;
-
 	if (dir != DMA_FROM_DEVICE)
 		reports += !!kmsan_poisoned(p, size);
 	if (dir != DMA_TO_DEVICE)

@@ -127,6 +127,6 @@ void test_device(struct run *t, u64 features);
 
 extern const struct test add_tests[], event_tests[], create_tests[], dma_tests[],
 	segs_tests[], cell_tests[], order_tests[], reset_tests[], length_tests[], show_tests[],
-	failure_tests[], ops_tests[], checkers_tests[], pool_tests[], used_tests[];
+	failure_tests[], ops_tests[], checkers_tests[], pool_tests[], used_tests[], map_tests[];
 
 #endif

@@ -622,8 +622,7 @@ static void premapped_tables_only(struct run *t)
 	unsigned int n, i;
 
 	test_queue_opts(t, &(struct queue_opts){ .num = 64 });
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	for (n = 1; n <= 20; n++) {
 		for (i = 0; i < 2; i++) {
 			struct drv_req *r = drv_req(&t->drv, n / 2, n - n / 2, 8);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What is mapped, when, for how long; and what the driver maps itself. */
 #include "test.h"
+#include "model_map.h"
 
 static void mapped_while_in_flight(struct run *t)
 {
@@ -128,8 +129,7 @@ static void premapped(struct run *t)
 	bool table;
 
 	test_queue(t);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	for (i = 0; i < 40; i++) {
 		unsigned int nout = i % 3, nin = 1 + i % 4;
 
@@ -161,8 +161,7 @@ static void premapped_large(struct run *t)
 	t->indirect = true;
 	test_device(t, test_features(t));
 	test_queue(t);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	for (i = 0; i < ARRAY_SIZE(nums); i++) {
 		drv_submit(&t->drv, nums[i] / 2, nums[i] - nums[i] / 2, 8);
 		check_eq(t->q->vq->num_free, t->num - 1);
@@ -172,25 +171,10 @@ static void premapped_large(struct run *t)
 	}
 }
 
-static void premapped_too_late(struct run *t)
-{
-	test_queue(t);
-	drv_submit(&t->drv, 1, 1, 8);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), -EINVAL);
-	check_eq(drv_dev_serve(&t->drv, 2), 1);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), -EINVAL);
-	check_eq(drv_reap(&t->drv), 1);
-	drv_check_works(&t->drv);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
-	drv_check_works(&t->drv);
-}
-
 static void premapped_survives_reset(struct run *t)
 {
 	test_queue(t);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	drv_submit(&t->drv, 1, 1, 8);
 	drv_recycler = &t->drv;
 	check_eq(virtqueue_resize(t->q->vq, 32, drv_recycle, NULL), 0);
@@ -206,8 +190,7 @@ static void premapped_with_context(struct run *t)
 
 	/* As virtio-net's receive queues. */
 	test_queue_opts(t, &(struct queue_opts){ .ctx = true });
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	for (i = 0; i < 100; i++) {
 		r = drv_req(&t->drv, 0, 1 + i % 3, 33);
 		r->ctx = (void *)(0x100UL + i);
@@ -233,31 +216,31 @@ static void driver_maps(struct run *t)
 		bool back = dir == DMA_FROM_DEVICE;
 
 		memset(buf, 1, 300);
-		addr = virtqueue_dma_map_single_attrs(t->q->vq, buf, 300, dir, 0);
-		check_eq(virtqueue_dma_mapping_error(t->q->vq, addr), 0);
-		check_eq(virtqueue_dma_need_sync(t->q->vq, addr), bounced || stale);
+		addr = drv_map(t->q->vq, buf, 300, dir);
+		check_eq(drv_map_error(t->q->vq, addr), 0);
+		check_eq(drv_map_need_sync(t->q->vq, addr), bounced || stale);
 		seen = dma_access(t->dev.dma_dev, addr, 300, dir != DMA_TO_DEVICE, &got, &why);
 		check(seen && got == 300);
 		check_eq(seen[10], stale && back ? DMA_STALE : 1);
 		buf[10] = 2;
-		virtqueue_dma_sync_single_range_for_device(t->q->vq, addr, 8, 4, dir);
+		drv_map_sync_for_device(t->q->vq, addr, 8, 4, dir);
 		/* What the device is going to write it need not see. */
 		check_eq(seen[10], !back || !(bounced || stale) ? 2 : stale ? DMA_STALE : 1);
 		if (dir != DMA_TO_DEVICE) {
 			seen[20] = 3;
 			seen[299] = 3;
-			virtqueue_dma_sync_single_range_for_cpu(t->q->vq, addr, 16, 8, dir);
+			drv_map_sync_for_cpu(t->q->vq, addr, 16, 8, dir);
 			check_eq(buf[20], 3);
 			/* Further away than a cache line. */
 			check_eq(buf[299], bounced || stale ? 1 : 3);
 		}
-		virtqueue_dma_unmap_single_attrs(t->q->vq, addr, 300, dir, 0);
+		drv_unmap(t->q->vq, addr, 300, dir);
 		if (dir != DMA_TO_DEVICE)
 			check_eq(buf[299], 3);
 	}
 	fail_nth(1);
-	addr = virtqueue_dma_map_single_attrs(t->q->vq, buf, 300, DMA_TO_DEVICE, 0);
-	check(virtqueue_dma_mapping_error(t->q->vq, addr) != 0);
+	addr = drv_map(t->q->vq, buf, 300, DMA_TO_DEVICE);
+	check(drv_map_error(t->q->vq, addr) != 0);
 	kfree(buf);
 }
 
@@ -335,8 +318,6 @@ const struct test dma_tests[] = {
 	{ "mapping and unmapping of a request is traced once each", traced, AXIS_INDIRECT },
 	{ "premapped buffers keep the driver's addresses and mappings", premapped, AXIS_ALL },
 	{ "a premapped request may have any number of segments", premapped_large, AXIS_ACCESS },
-	{ "premapped mode is refused on a queue that is in use", premapped_too_late,
-	  AXIS_ALL },
 	{ "premapped mode survives resize and reset", premapped_survives_reset, AXIS_ALL },
 	{ "premapped buffers may have contexts", premapped_with_context, AXIS_ALL },
 	{ "a driver can map, sync and unmap by itself", driver_maps, AXIS_ACCESS },

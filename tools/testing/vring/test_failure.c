@@ -240,8 +240,7 @@ static void add_premapped(struct run *t)
 	unsigned int n, failures = 0;
 
 	test_queue(t);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	for (n = 1; ; n++) {
 		struct drv_req *r = drv_req(&t->drv, 2, 3, 10);
 		bool fired;
@@ -355,8 +354,7 @@ static void resize(struct run *t)
 static void resize_premapped(struct run *t)
 {
 	test_queue(t);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	sweep_resize(t);
 }
 

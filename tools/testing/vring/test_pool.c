@@ -934,8 +934,7 @@ static void tables_of_premapped(struct run *t)
 	t->indirect = true;
 	test_device(t, test_features(t));
 	test_queue(t);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	/* More units than a block has, unless they are given back. */
 	for (i = 0; i < 20 * ARRAY_SIZE(nums); i++) {
 		n = nums[i % ARRAY_SIZE(nums)];
@@ -955,8 +954,7 @@ static void tables_of_premapped(struct run *t)
 	/* Without memory for a block the table is allocated and mapped. */
 	dev_delete_queue(t->q);
 	test_queue(t);
-	check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-	t->drv.premapped = true;
+	drv_premap(&t->drv);
 	fail_nth(5);
 	test_add(t, drv_req(&t->drv, 2, 2, 8));
 	check(fail_nth_fired());

@@ -21,7 +21,7 @@
 static const struct test * const suites[] = {
 	add_tests, event_tests, create_tests, dma_tests, segs_tests, cell_tests, order_tests,
 	reset_tests, length_tests, show_tests, failure_tests, ops_tests, checkers_tests,
-	pool_tests, used_tests,
+	pool_tests, used_tests, map_tests,
 };
 
 static unsigned int every = 1;		/* -e */

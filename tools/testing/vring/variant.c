@@ -143,10 +143,8 @@ void test_queue_opts(struct run *t, const struct queue_opts *o)
 	t->q = dev_create_queue(&t->dev, &with);
 	check(t->q);
 	drv_init(&t->drv, t->q);
-	if (t->premapped) {
-		check_eq(virtqueue_set_dma_premapped(t->q->vq), 0);
-		t->drv.premapped = true;
-	}
+	if (t->premapped)
+		drv_premap(&t->drv);
 }
 
 void test_queue(struct run *t)

@@ -316,6 +316,7 @@ void shim_bug(const char *file, int line, const char *cond) __noreturn;
 #define WARN_ON_ONCE(c)		WARN_ON(c)
 #define WARN(c, ...)		WARN_ON(c)
 #define WARN_ONCE(c, ...)	WARN_ON(c)
+#define dev_WARN_ONCE(d, c, ...) WARN_ON(c)
 #define VM_WARN_ON_ONCE(c)	WARN_ON(c)
 #define DEBUG_NET_WARN_ON_ONCE(c) WARN_ON(c)
 #define BUG()			shim_bug(__FILE__, __LINE__, "BUG")
@@ -558,8 +559,6 @@ static inline void *page_address(const struct page *page)
 struct page *shim_alloc_page(gfp_t gfp);
 void shim_free_page(struct page *page);
 
-#define nth_page(p, n)		((struct page *)((char *)(p) + (n) * PAGE_SIZE))
-
 /* Bytes that nobody wrote stay that when they are copied; model_kmsan.c. */
 void shim_kmsan_copy(void *to, const void *from, size_t len);
 
@@ -586,6 +585,7 @@ extern const void *shim_foreign;
 extern size_t shim_foreign_size;
 
 #define page_to_pfn(p)		(page_to_phys(p) >> PAGE_SHIFT)
+#define pfn_to_page(n)		virt_to_page(phys_to_virt((phys_addr_t)(n) << PAGE_SHIFT))
 #define pfn_valid(n)		shim_pfn_valid(n)
 #define virt_to_phys(p)		shim_virt_to_phys((const void *)(p))
 #define phys_to_virt(p)		shim_phys_to_virt(p)
@@ -827,28 +827,14 @@ extern bool shim_mem_encrypt;
 
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
 
-/* A base that does not map leaves it to the ring to call them. */
-void kmsan_handle_dma(struct page *page, size_t offset, size_t size,
-		      enum dma_data_direction dir);
+/* A base that does not map leaves it to the ring to call kmsan_handle_dma(). */
+void shim_kmsan_dma(void *p, size_t size, enum dma_data_direction dir);
 void kmsan_unpoison_memory(const void *p, size_t size);
 
 /* An architecture's own, for every device; NULL as on most. */
 extern const struct dma_map_ops *shim_arch_ops;
 
-struct dma_map_ops {
-	void *(*alloc)(struct device *dev, size_t size, dma_addr_t *handle, gfp_t gfp,
-		       unsigned long attrs);
-	void (*free)(struct device *dev, size_t size, void *cpu, dma_addr_t handle,
-		     unsigned long attrs);
-	dma_addr_t (*map_page)(struct device *dev, struct page *page, unsigned long offset,
-			       size_t size, enum dma_data_direction dir, unsigned long attrs);
-	void (*unmap_page)(struct device *dev, dma_addr_t addr, size_t size,
-			   enum dma_data_direction dir, unsigned long attrs);
-	int (*map_sg)(struct device *dev, struct scatterlist *sg, int nents,
-		      enum dma_data_direction dir, unsigned long attrs);
-	void (*unmap_sg)(struct device *dev, struct scatterlist *sg, int nents,
-			 enum dma_data_direction dir, unsigned long attrs);
-};
+#include "shim_map.h"
 
 #define DMA_BIT_MASK(n)			(~0ULL >> (64 - (n)))
 #define DMA_MAPPING_ERROR		(~(dma_addr_t)0)
