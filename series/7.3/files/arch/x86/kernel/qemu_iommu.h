@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What qemu_iommu.c asks the CPU, as this kernel does that.
+ */
+#ifndef _X86_KERNEL_QEMU_IOMMU_H
+#define _X86_KERNEL_QEMU_IOMMU_H
+
+#include <asm/cpuid/api.h>
+
+/* Does a hypervisor leaf have the signature? */
+static inline bool on_hypervisor(const char *signature)
+{
+	return cpuid_base_hypervisor(signature, 0);
+}
+
+#endif /* _X86_KERNEL_QEMU_IOMMU_H */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How this kernel maps: with the DMA API, or with functions of the device's own.
+ * Part of ring.h.
+ */
+#ifndef _VIRTIO_RING_MAP_H
+#define _VIRTIO_RING_MAP_H
+
+#include <linux/dma-mapping.h>
+#include <linux/kmsan.h>
+#include <linux/swiotlb.h>
+
+/*
+ * What dma_map_page() does for KMSAN, for an entry that it is not asked for: a
+ * hole in what the device reads is reported, and what the device writes counts as
+ * written.
+ */
+static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
+{
+	kmsan_handle_dma(sg_phys(sg), sg->length,
+			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
+}
+
+/* Has the device mapping functions of its own? */
+static inline bool vring_own_map(const struct virtio_device *vdev)
+{
+	return vdev->map && vring_platform_access(vdev);
+}
+
+/* The largest buffer that those map, in bytes. */
+static inline size_t vring_own_map_max(const struct virtio_device *vdev)
+{
+	return vdev->map->max_mapping_size(vdev->vmap);
+}
+
+/* Does a device without a driver offer VIRTIO_F_ACCESS_PLATFORM? */
+static inline bool vring_offers_platform(struct virtio_device *vdev)
+{
+	u64 features[VIRTIO_FEATURES_U64S];
+
+	virtio_get_features(vdev, features);
+	return virtio_features_test_bit(features, VIRTIO_F_ACCESS_PLATFORM);
+}
+
+/* Is every buffer bounced of a device that nothing translates for? */
+static inline bool vring_bounces_all(struct device *dev)
+{
+	return dma_bounces_all(dev);
+}
+
+/* The length in bytes of an entry that the driver mapped. */
+static __always_inline u32 vring_premapped_len(struct scatterlist *sg)
+{
+	return sg_dma_len(sg);
+}
+
+static __always_inline dma_addr_t
+vring_map(const struct vring_virtqueue *vq, struct page *page, size_t offset,
+	  size_t size, enum dma_data_direction dir, unsigned long attrs)
+{
+	if (unlikely(vq->own_map))
+		return vq->vq.vdev->map->map_page(vq->map, page, offset, size,
+						  dir, attrs);
+	return dma_map_page_attrs(vq->dma_dev, page, offset, size, dir, attrs);
+}
+
+static __always_inline void vring_unmap(const struct vring_virtqueue *vq,
+					dma_addr_t addr, size_t size,
+					enum dma_data_direction dir,
+					unsigned long attrs)
+{
+	if (unlikely(vq->own_map))
+		vq->vq.vdev->map->unmap_page(vq->map, addr, size, dir, attrs);
+	else
+		dma_unmap_page_attrs(vq->dma_dev, addr, size, dir, attrs);
+}
+
+static __always_inline bool vring_map_error(const struct vring_virtqueue *vq,
+					    dma_addr_t addr)
+{
+	if (unlikely(vq->own_map))
+		return vq->vq.vdev->map->mapping_error(vq->map, addr);
+	return dma_mapping_error(vq->dma_dev, addr);
+}
+
+static inline void *vring_map_alloc(const struct vring_virtqueue *vq,
+				    size_t size, dma_addr_t *addr, gfp_t gfp)
+{
+	if (vq->own_map)
+		return vq->vq.vdev->map->alloc(vq->map, size, addr, gfp);
+	return dma_alloc_coherent(vq->dma_dev, size, addr, gfp);
+}
+
+static inline void vring_map_free(const struct vring_virtqueue *vq, size_t size,
+				  void *mem, dma_addr_t addr)
+{
+	if (vq->own_map)
+		vq->vq.vdev->map->free(vq->map, size, mem, addr, 0);
+	else
+		dma_free_coherent(vq->dma_dev, size, mem, addr);
+}
+
+#endif /* _VIRTIO_RING_MAP_H */
