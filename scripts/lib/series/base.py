@@ -7,6 +7,7 @@ repository is complete as soon as it has that name; until then it is tmp-*.
 """
 
 import collections
+import contextlib
 import gzip
 import hashlib
 import os
@@ -223,7 +224,7 @@ def _of_suite(paths, package, suite):
     with gzip.open("%s/usr/share/doc/%s/changelog.Debian.gz" % (top, package), "rt") as log:
         version = re.search(r"\(([\d.]+)", log.readline()).group(1)
     archive = os.path.join(paths.cache, "linux-%s.tar.xz" % version)
-    if not os.path.exists(archive):
+    with contextlib.suppress(FileExistsError):
         os.link("%s/usr/src/%s.tar.xz" % (top, package), archive)
 
 

@@ -5,6 +5,7 @@
 usage: scripts/lib/series/test_tree.py [unittest arguments]
 """
 
+import gzip
 import hashlib
 import io
 import os
@@ -200,6 +201,17 @@ class TestTree(Case):
         before = snapshot(self.repo + "/build")
         self.assertIn("up to date", self.tree("tree"))
         self.assertEqual(snapshot(self.repo + "/build"), before)
+
+    def test_base_has_its_own_form_of_a_file(self):
+        own = "series/6.12/files/drivers/virtio/ring/core.c"
+        put(self.repo, {own: "own\n" + LINES})
+        self.tree("tree")
+        self.assertEqual(get(self.linux, "drivers/virtio/ring/core.c"), "own\n" + LINES)
+        put(self.linux, {"drivers/virtio/ring/core.c": "mine\n" + LINES})
+        self.git(self.linux, "commit", "-qam", "mine")
+        self.assertIn(own.split("files/")[1], self.tree("refresh"))
+        self.assertEqual(get(self.repo, own), "mine\n" + LINES)
+        self.assertEqual(get(self.repo, "drivers/virtio/ring/core.c"), LINES)
 
     def test_only_what_changed_gets_a_new_time_stamp(self):
         self.tree("tree")
@@ -411,6 +423,28 @@ class TestBase(Case):
         self.assertIn("linux-source-6.12", line)
         self.assertIn(self.cache, line)
         self.assertIn("KDIR", line)
+
+    def test_base_of_another_suite(self):
+        there = self.top + "/there"
+        os.makedirs(there + "/usr/src")
+        os.rename(self.cache + "/linux-6.12.5.tar.xz",
+                  there + "/usr/src/linux-source-6.12.tar.xz")
+        doc = there + "/usr/share/doc/linux-source-6.12"
+        os.makedirs(doc)
+        with gzip.open(doc + "/changelog.Debian.gz", "wt") as log:
+            log.write("linux (6.12.5-1~bpo1+1) sid-backports; urgency=low\n")
+        put(self.repo, {"series/6.12/suite": "sid-backports\n", "scripts/foreign.sh":
+                        "#!/bin/sh\n[ \"$*\" = 'sid-backports amd64 linux-source-6.12' ] "
+                        "&& echo %s\n" % there})
+        self.tree("tree")
+        self.assertEqual(get(self.linux, "drivers/virtio/ring/core.c"), LINES)
+        self.assertIn("linux-6.12.5.tar.xz", os.listdir(self.cache))
+
+    def test_suite_that_cannot_be_had_is_named(self):
+        os.unlink(self.cache + "/linux-6.12.5.tar.xz")
+        put(self.repo, {"series/6.12/suite": "sid-backports\n", "scripts/foreign.sh":
+                        "#!/bin/sh\necho 'foreign: no network' >&2; exit 1\n"})
+        self.assertIn("linux-source-6.12: foreign: no network", self.fails("tree"))
 
     def test_failed_download_leaves_nothing(self):
         os.unlink(self.cache + "/linux-6.12.5.tar.xz")
