@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/// One file of virtio_ring, dma.c, calls the DMA API and knows addresses.
+/// Only dma.c of virtio_ring, with map.h and map.c that say how this kernel maps, calls
+/// the DMA API and knows addresses.
 /// This finds every use of either, called or not, in the files it is given;
-/// scripts/check.sh gives it all files but dma.c, and there must be none.
+/// scripts/check.sh gives it all files but those, and there must be none.
 ///
 /// The ring's own functions are named vring_*, so that a name decides.
 //

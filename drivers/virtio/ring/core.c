@@ -352,8 +352,7 @@ static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 
 	len = sg->length;
 	if (premapped) {
-		addr = sg_dma_address(sg);
-		len = vring_premapped_len(sg);
+		addr = vring_premapped(sg, &len);
 	} else if (vq->mapping < VRING_MAP_CELLS) {
 		addr = vring_dma_map_single(vq, sg, in);
 		if (unlikely(addr == DMA_MAPPING_ERROR))

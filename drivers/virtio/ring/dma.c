@@ -2,7 +2,8 @@
 /*
  * The mapping side of virtio_ring: chooses the device that a virtio device's
  * memory is mapped for, and maps rings, requests and indirect tables for it.
- * No other file of the ring calls the DMA API or sees a physical address.
+ * No other file of the ring calls the DMA API or sees a physical address, but for
+ * map.h and map.c, which say how this kernel does that.
  */
 #include <linux/cc_platform.h>
 #include <linux/device.h>
@@ -220,13 +221,12 @@ static int vring_map_seg(struct vring_virtqueue *vq, struct scatterlist *sg,
 {
 	u16 flags = dir == DMA_FROM_DEVICE ? VRING_SEG_WRITE : 0;
 
-	seg->len = sg->length;
 	if (premapped) {
-		seg->addr = sg_dma_address(sg);
-		seg->len = vring_premapped_len(sg);
+		seg->addr = vring_premapped(sg, &seg->len);
 		seg->flags = flags;
 		return 0;
 	}
+	seg->len = sg->length;
 	if (vring_foreign_page(vq, sg_page(sg))) {
 		seg->addr = page_to_phys(sg_page(sg)) + sg->offset;
 		seg->flags = flags;

@@ -46,10 +46,12 @@ static inline bool vring_bounces_all(struct device *dev)
 	return is_swiotlb_force_bounce(dev);
 }
 
-/* The length in bytes of an entry that the driver mapped. */
-static __always_inline u32 vring_premapped_len(struct scatterlist *sg)
+/* The DMA address of an entry that the driver mapped, and its length in bytes. */
+static __always_inline dma_addr_t vring_premapped(struct scatterlist *sg,
+						  u32 *len)
 {
-	return sg->length;
+	*len = sg->length;
+	return sg_dma_address(sg);
 }
 
 static __always_inline dma_addr_t

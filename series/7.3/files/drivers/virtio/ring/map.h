@@ -48,10 +48,12 @@ static inline bool vring_bounces_all(struct device *dev)
 	return dma_bounces_all(dev);
 }
 
-/* The length in bytes of an entry that the driver mapped. */
-static __always_inline u32 vring_premapped_len(struct scatterlist *sg)
+/* The DMA address of an entry that the driver mapped, and its length in bytes. */
+static __always_inline dma_addr_t vring_premapped(struct scatterlist *sg,
+						  u32 *len)
 {
-	return sg_dma_len(sg);
+	*len = sg_dma_len(sg);
+	return sg_dma_address(sg);
 }
 
 static __always_inline dma_addr_t
