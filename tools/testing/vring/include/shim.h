@@ -504,6 +504,13 @@ void shim_free(const void *p);
 #define kvzalloc			kzalloc
 #define kvmalloc_array			kmalloc_array
 #define kmalloc_array_node(n, s, g, i)	((void)(i), kmalloc_array(n, s, g))
+
+/* With a type, or something of it, and GFP_KERNEL by default: the base's ring. */
+#define shim_gfp(...)		shim_second(0, ##__VA_ARGS__, GFP_KERNEL, 0)
+#define kmalloc_objs(t, n, ...) \
+	((__typeof__(t) *)kmalloc_array(n, sizeof(t), shim_gfp(__VA_ARGS__)))
+#define kmalloc_obj(t, ...)	kmalloc_objs(t, 1, ##__VA_ARGS__)
+
 #define kvcalloc			kcalloc
 #define kmalloc_node(s, g, n)		kmalloc(s, g)
 #define kzalloc_node(s, g, n)		kzalloc(s, g)
