@@ -184,7 +184,7 @@ check_series()
 				print file ":" NR ": nobody gave this tag"
 			}' "$p/message"
 		[ ! -f "$p/files" ] ||
-			sed -n 's/^A[[:space:]]*//p' "$p/files" >>"$logs/listed"
+			sed -n "s|^A[[:space:]]*|$p |p" "$p/files" >>"$logs/listed"
 	done
 
 	added '*.[chS]' '*.rst' '*.sh' '*Makefile' | while read -r p; do
@@ -194,24 +194,30 @@ check_series()
 	done
 
 	git ls-files -co --exclude-standard -- Documentation arch block drivers \
-		include kernel tools | while read -r p; do
-		[ ! -e "$p" ] || echo "$p"
-	done | awk '
-		list { listed[$0]++; next }
+		include kernel tools "$series/files" | while read -r p; do
+		[ ! -e "$p" ] || echo "${p#"$series/files/"}"
+	done | sort -u | awk '
+		list { listed[$0]; next }
 		{
 			n = 0
-			for (p in listed)
-				if ($0 == p || (p ~ /\/$/ && index($0, p) == 1)) {
-					n += listed[p]
-					used[p]
-				}
+			split("", patches)
+			for (l in listed) {
+				split(l, f, " ")
+				if ($0 != f[2] && (f[2] !~ /\/$/ || index($0, f[2]) != 1))
+					continue
+				used[l]
+				n += !(f[1] in patches)
+				patches[f[1]]
+			}
 			if (n != 1)
 				print $0 ": in " n " patches, not in one"
 		}
 		END {
-			for (p in listed)
-				if (!(p in used))
-					print p ": in a patch, but not here"
+			for (l in listed)
+				if (!(l in used)) {
+					split(l, f, " ")
+					print f[2] ": in a patch, but not here"
+				}
 		}' list=y "$logs/listed" list= -
 }
 
