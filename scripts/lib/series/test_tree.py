@@ -644,6 +644,28 @@ class TestSecondSeries(Case):
         self.assertIn("series/6.12-fixes/0001-fix is a link to nothing",
                       self.fails("tree", BASE="6.12-fixes"))
 
+    def test_link_to_a_message_that_is_gone_is_named(self):
+        put(self.repo, {"series/6.12-fixes/0002-more/hunks.patch": "x"})
+        os.symlink("../../6.12/0009/message",
+                   self.repo + "/series/6.12-fixes/0002-more/message")
+        self.assertIn("series/6.12-fixes/0002-more/message is a link to nothing",
+                      self.fails("tree", BASE="6.12-fixes"))
+
+    def test_message_that_is_a_link_is_shared_and_refresh_writes_it_once(self):
+        top = self.repo + "/series/6.12-fixes"
+        os.unlink(top + "/0001-fix")
+        put(self.repo, {"series/6.12-fixes/0001-fix/hunks.patch":
+                        HUNK2.replace("access", "other")})
+        os.symlink("../../6.12/0004-fix/message", top + "/0001-fix/message")
+        self.tree("tree", BASE="6.12-fixes")
+        linux = self.repo + "/build/6.12-fixes/linux"
+        self.assertEqual(self.git(linux, "log", "-1", "--format=%s"), "virtio: fix it")
+        self.git(linux, "commit", "-q", "--amend", "-m", "virtio: mend it")
+        self.tree("refresh", BASE="6.12-fixes")
+        self.assertTrue(os.path.islink(top + "/0001-fix/message"))
+        self.assertEqual(get(self.repo, "series/6.12/0004-fix/message"),
+                         "virtio: mend it\n")
+
     def test_apply_and_unapply(self):
         kdir = os.path.join(self.top, "kdir")
         put(kdir, dict(BASE_FILES, Makefile=MAKEFILE % 5))
