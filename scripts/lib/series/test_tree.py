@@ -446,6 +446,24 @@ class TestBase(Case):
                         "#!/bin/sh\necho 'foreign: no network' >&2; exit 1\n"})
         self.assertIn("linux-source-6.12: foreign: no network", self.fails("tree"))
 
+    def test_suite_that_has_gone_on_gives_what_it_has(self):
+        there = self.top + "/there"
+        os.makedirs(there + "/usr/src")
+        os.unlink(self.cache + "/linux-6.12.5.tar.xz")
+        os.rename(self.base_archive(2, {"Makefile": (MAKEFILE % 2).replace("12", "13")}),
+                  there + "/usr/src/linux-source-6.13.tar.xz")
+        doc = there + "/usr/share/doc/linux-source-6.13"
+        os.makedirs(doc)
+        with gzip.open(doc + "/changelog.Debian.gz", "wt") as log:
+            log.write("linux (6.13.2-1~bpo1+1) sid-backports; urgency=low\n")
+        put(self.repo, {"series/6.12/suite": "sid-backports\n", "scripts/foreign.sh":
+                        "#!/bin/sh\n[ $3 != linux-source-6.12 ] && echo %s || { echo 'E: "
+                        "Unable to locate package' $3 >&2; exit 1; }\n" % there})
+        out = self.tree("tree")
+        self.assertIn("base: sid-backports has no linux-source-6.12 any more; Linux 6.13.2 "
+                      "of it is taken\n", out)
+        self.assertEqual(get(self.linux, "drivers/virtio/ring/core.c"), LINES)
+
     def test_failed_download_leaves_nothing(self):
         os.unlink(self.cache + "/linux-6.12.5.tar.xz")
         here = self.without_apt()
