@@ -631,6 +631,31 @@ class TestSeries(Case):
         self.assertEqual(self.git(stock, "rev-parse", "HEAD^{tree}"),
                          self.git(self.linux, "rev-parse", "HEAD^{tree}"))
 
+    def test_each_mail_goes_to_whom_the_base_names_for_it_and_the_cover_to_all(self):
+        self.base_archive(6, {"scripts/get_maintainer.pl": (
+            'undef $/; open F, $ARGV[-1]; my $mail = <F>;\n'
+            'print "A. \\"Bé\\" <a\\@b.c> (maintainer:VIRTIO CORE)\\n" if $mail =~ /rewrite/;\n'
+            'print "d\\@e.f (open list:TESTS)\\nG <g\\@h.i> (reviewer:X (of all):Y)\\n" '
+            'if $mail =~ /selftests/;\n')})
+        self.tree("series")
+        top = self.repo + "/build/6.12/series/"
+        names = sorted(os.listdir(top))
+        self.assertIn('\nTo: A. "Bé" <a@b.c>,\n    G <g@h.i>\nCc: d@e.f\nSubject: ',
+                      get(top + names[0]))
+        self.assertIn('\nTo: A. "Bé" <a@b.c>\nSubject: ', get(top + names[1]))
+        self.assertNotIn("\nTo: ", get(top + names[2]))
+        self.assertIn("\nTo: G <g@h.i>\nCc: d@e.f\nSubject: ", get(top + names[3]))
+        stock = self.repo + "/build/6.12/stock"
+        self.tree("stock")
+        self.git(stock, "am", "-q", *[top + n for n in names[1:]])
+        self.assertEqual(self.git(stock, "rev-parse", "HEAD^{tree}"),
+                         self.git(self.linux, "rev-parse", "HEAD^{tree}"))
+
+    def test_get_maintainer_that_fails_is_named(self):
+        self.base_archive(6, {"scripts/get_maintainer.pl": "die 'no MAINTAINERS';\n"})
+        self.assertIn("get_maintainer.pl cannot say whom 0001-", self.fails("series"))
+        self.assertFalse(os.path.exists(self.repo + "/build/6.12/tmp-series"))
+
     def test_no_cover(self):
         os.unlink(self.repo + "/series/6.12/cover")
         self.assertIn("series/6.12/cover", self.fails("series"))
