@@ -61,6 +61,19 @@ def unexpected(lines, expected):
     return [line for line in lines if not any(re.search(p, line) for p in expected)]
 
 
+# What QEMU says of a keyboard that is told how fast keys repeat (EV_REP), as Linux 7.3
+# does it, the unmodified too: it has no use for that.
+_KEYS_REPEAT = "virtio_input_hid_handle_status: unknown type 20"
+
+
+def complaints(lines, ended):
+    """Those of the lines that QEMU wrote which tell of something gone wrong; @ended: we
+    ended it, and what it says of that is our own doing."""
+    return [line.strip() for line in lines
+            if line.strip() and line.strip() != _KEYS_REPEAT
+            and not (ended and "terminating on signal" in line)]
+
+
 def faults_of(pci):
     """Patterns of all that is said of the DMA of a PCI device that its IOMMU refused:
     by the kernel, by QEMU, and in QEMU's trace."""

@@ -288,6 +288,13 @@ class Splats(unittest.TestCase):
         self.assertEqual(log.find_splats([head % "fault_inject"] + stack + bug), bug)
         self.assertEqual(log.find_splats([head % "bind"] + stack), [stack[1]])
 
+    def test_what_qemu_says_is_a_complaint_but_for_what_tells_of_nothing_wrong(self):
+        lines = ["virtio_input_hid_handle_status: unknown type 20\n", "\n",
+                 "virtio_input_hid_handle_status: unknown type 21\n",
+                 "qemu-system-x86_64: terminating on signal 15 from pid 1\n"]
+        self.assertEqual(log.complaints(lines, True), [lines[2].strip()])
+        self.assertEqual(log.complaints(lines, False), [lines[2].strip(), lines[3].strip()])
+
     def test_vfio_dma_is_not_skipped_where_there_is_what_it_needs(self):
         boot = next(b for b in selftest.boots(False, False) if b.has_vfio())
         for of_vfio, word in ((boot, "FAIL"), (mock.Mock(tests=()), "SKIP")):

@@ -352,9 +352,7 @@ class Guest(Backends, Requests):
                 result.trace = [line.rstrip("\n") for line in lines]
         faults = [t for t in result.trace if any(e in t for e in FAULT_EVENTS)]
         with open(self._stderr(), encoding="utf-8", errors="replace") as lines:
-            complaints = [line.strip() for line in lines if line.strip()]
-        if timed_out:   # what it says about being ended is our own doing
-            complaints = [c for c in complaints if "terminating on signal" not in c]
+            complaints = log.complaints(lines, timed_out)
         splats = log.find_splats(result.kernel)
         for line in complaints:
             self.log.write("QEMU: %s\n" % line)
