@@ -314,12 +314,6 @@ static struct cell_list list_measure(struct scatterlist *sg, u32 *left)
 	return list;
 }
 
-/* The page that is so many after another of the same buffer. */
-static struct page *page_after(struct page *page, size_t n)
-{
-	return pfn_to_page(page_to_pfn(page) + n);
-}
-
 /**
  * vring_cell_copy - copy between a cell and pages, which may be in high memory
  * @cell: the cell, or what else is shared with the device
@@ -335,7 +329,7 @@ void vring_cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 {
 	size_t n;
 
-	page = page_after(page, offset / PAGE_SIZE);
+	page = vring_nth_page(page, offset / PAGE_SIZE);
 	offset %= PAGE_SIZE;
 	for (; len; len -= n, cell += n) {
 		n = min_t(size_t, len, PAGE_SIZE - offset);
@@ -343,7 +337,7 @@ void vring_cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 			memcpy_to_page(page, offset, cell, n);
 		else
 			memcpy_from_page(cell, page, offset, n);
-		page = page_after(page, 1);
+		page = vring_nth_page(page, 1);
 		offset = 0;
 	}
 }

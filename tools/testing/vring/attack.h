@@ -148,6 +148,6 @@ struct attack_side {
 
 /* attack.c's, renamed by the Makefile; not every base has fixes. */
 extern const struct attack_side attack_side_ours, attack_side_stock;
-extern const struct attack_side attack_side_fixed __attribute__((weak));
+extern const struct attack_side attack_side_fixed __weak;
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Carries out every attack of the table against our ring, the base's, and the base's
- * with the fixes if there are any, which are all in this program, and reports in KTAP.  An attack that
- * hurts ours or the fixed one is a test that failed; what it does to the base's is
- * written down.
+ * with the fixes if there are any, which are all in this program, and reports in KTAP.
+ * An attack that hurts ours or the fixed one is a test that failed; what it does to the
+ * base's is written down.
  *
  *	attacks [-l] [WORD]	list, or carry out, those whose names contain WORD
  *

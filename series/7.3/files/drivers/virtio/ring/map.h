@@ -21,6 +21,12 @@ static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
 			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
 }
 
+/* The page that is so many after another of the same buffer. */
+static inline struct page *vring_nth_page(struct page *page, size_t n)
+{
+	return pfn_to_page(page_to_pfn(page) + n);
+}
+
 /* Has the device mapping functions of its own? */
 static inline bool vring_own_map(const struct virtio_device *vdev)
 {

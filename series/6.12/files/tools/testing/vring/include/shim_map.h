@@ -26,6 +26,8 @@ struct dma_map_ops {
 			 enum dma_data_direction dir, unsigned long attrs);
 };
 
+#define nth_page(p, n)		((struct page *)((char *)(p) + (n) * PAGE_SIZE))
+
 /* What the DMA API does for a device that has operations of its own. */
 #define shim_ops_map(dev, page, offset, size, dir, attrs) \
 	((dev)->dma_ops->map_page(dev, page, offset, size, dir, attrs))
