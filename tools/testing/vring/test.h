@@ -2,7 +2,7 @@
 /*
  * A test is a function with a sentence as its name.  It runs in a process of
  * its own for each layout, once for every combination of the axes that it asks
- * for. An axis that it does not ask for has its first value.
+ * for.  An axis that it does not ask for has its first value.
  */
 #ifndef VRING_TEST_H
 #define VRING_TEST_H

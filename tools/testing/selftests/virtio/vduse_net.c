@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A NIC whose back end is this process, driven by virtio-net through
- * virtio-vdpa. The back end sends every frame back.  virtio-net detaches its
+ * virtio-vdpa.  The back end sends every frame back.  virtio-net detaches its
  * requests when it is removed, so here the device breaks the rules with
  * requests in flight.  The queue must break with one message, and the device
  * must be removable.
