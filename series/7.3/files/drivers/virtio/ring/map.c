@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How this kernel maps, as drivers see it: each request is mapped by the driver or
- * by the ring, and what the driver maps goes where the ring's own mappings go.
+ * The mapping functions of this kernel for drivers.  Each request is mapped by
+ * the driver or by the ring.  The driver's mappings use the same device or
+ * functions as the ring's own.
  *
- * Addresses and lengths are in bytes, attributes DMA_ATTR_*.  All of it may be called
- * in any context; adding is serialized by the driver as in core.c.
+ * Addresses and lengths are in bytes, attributes are DMA_ATTR_*.  The functions
+ * may be called in any context.  The driver serializes adding as in core.c.
  */
 #include <linux/export.h>
 
 #include "ring.h"
 
-/* As virtqueue_add_outbuf(), of entries with the DMA addresses of the driver's. */
+/* As virtqueue_add_outbuf(), for entries that the driver has mapped. */
 int virtqueue_add_outbuf_premapped(struct virtqueue *vq, struct scatterlist *sg,
 				   unsigned int num, void *data, gfp_t gfp)
 {
@@ -19,7 +20,7 @@ int virtqueue_add_outbuf_premapped(struct virtqueue *vq, struct scatterlist *sg,
 }
 EXPORT_SYMBOL_GPL(virtqueue_add_outbuf_premapped);
 
-/* As virtqueue_add_inbuf_ctx(), of entries with the DMA addresses of the driver's. */
+/* As virtqueue_add_inbuf_ctx(), for entries that the driver has mapped. */
 int virtqueue_add_inbuf_premapped(struct virtqueue *vq, struct scatterlist *sg,
 				  unsigned int num, void *data, void *ctx,
 				  gfp_t gfp)
@@ -29,8 +30,9 @@ int virtqueue_add_inbuf_premapped(struct virtqueue *vq, struct scatterlist *sg,
 EXPORT_SYMBOL_GPL(virtqueue_add_inbuf_premapped);
 
 /*
- * As virtqueue_add_inbuf(), of entries that share cache lines with each other but
- * with nothing that the CPU writes meanwhile: DMA_API_DEBUG need not complain.
+ * As virtqueue_add_inbuf(), for entries that share cache lines with each other
+ * but not with data that the CPU writes meanwhile.  DMA_API_DEBUG does not
+ * complain.
  */
 int virtqueue_add_inbuf_cache_clean(struct virtqueue *vq,
 				    struct scatterlist *sg, unsigned int num,
@@ -45,7 +47,7 @@ int virtqueue_add_inbuf_cache_clean(struct virtqueue *vq,
 }
 EXPORT_SYMBOL_GPL(virtqueue_add_inbuf_cache_clean);
 
-/* Memory that a device reaches without synchronizing, for what @map stands for. */
+/* Coherent memory for the device or the functions that @map stands for. */
 void *virtqueue_map_alloc_coherent(struct virtio_device *vdev,
 				   union virtio_map map, size_t size,
 				   dma_addr_t *addr, gfp_t gfp)
@@ -88,7 +90,7 @@ void virtqueue_unmap_page_attrs(const struct virtqueue *vq, dma_addr_t addr,
 }
 EXPORT_SYMBOL_GPL(virtqueue_unmap_page_attrs);
 
-/* The same of memory in the kernel's linear mapping. */
+/* The same for memory in the kernel's linear mapping. */
 dma_addr_t virtqueue_map_single_attrs(const struct virtqueue *vq, void *ptr,
 				      size_t size, enum dma_data_direction dir,
 				      unsigned long attrs)
@@ -117,7 +119,7 @@ int virtqueue_map_mapping_error(const struct virtqueue *vq, dma_addr_t addr)
 }
 EXPORT_SYMBOL_GPL(virtqueue_map_mapping_error);
 
-/* Do the next two do anything for @addr? */
+/* Do the next two functions do anything for @addr? */
 bool virtqueue_map_need_sync(const struct virtqueue *vq, dma_addr_t addr)
 {
 	if (to_vring(vq)->own_map)
@@ -126,7 +128,7 @@ bool virtqueue_map_need_sync(const struct virtqueue *vq, dma_addr_t addr)
 }
 EXPORT_SYMBOL_GPL(virtqueue_map_need_sync);
 
-/* Take a range of what is mapped at @addr back from the device ... */
+/* Take a range of the mapping at @addr back from the device. */
 void virtqueue_map_sync_single_range_for_cpu(const struct virtqueue *vq,
 					     dma_addr_t addr,
 					     unsigned long offset, size_t size,
@@ -141,7 +143,7 @@ void virtqueue_map_sync_single_range_for_cpu(const struct virtqueue *vq,
 }
 EXPORT_SYMBOL_GPL(virtqueue_map_sync_single_range_for_cpu);
 
-/* ... and give one to it. */
+/* Give a range of the mapping at @addr to the device. */
 void virtqueue_map_sync_single_range_for_device(const struct virtqueue *vq,
 						dma_addr_t addr,
 						unsigned long offset,
