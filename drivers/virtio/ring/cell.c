@@ -84,12 +84,12 @@ static const struct kernel_param_ops bounce_max_ops = {
 };
 module_param_cb(bounce_max, &bounce_max_ops, &bounce_max, 0644);
 MODULE_PARM_DESC(bounce_max,
-		 "copy translated buffers of up to so many bytes, 0 to 4096, instead of mapping them, or none at all, -1, nor have pools (default with CONFIG_DMA_API_DEBUG); for queues created from then on");
+		 "copy translated buffers of up to this many bytes, 0 to 4096, instead of mapping them; -1: copy none and have no pools (default with CONFIG_DMA_API_DEBUG); for queues that are created later");
 
 static uint cell_max = CELL_MAX;
 module_param(cell_max, uint, 0644);
 MODULE_PARM_DESC(cell_max,
-		 "KiB that the cells or pools of a device take at most; for queues created from then on");
+		 "limit of the cells or pools of a device in KiB; for queues that are created later");
 
 static bool cell_in(enum vring_cell_kind kind)
 {

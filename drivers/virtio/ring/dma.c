@@ -35,7 +35,7 @@ static void vring_make_phys_device(struct virtio_device *vdev)
 	if (!IS_ENABLED(CONFIG_HAS_DMA) || dev->dma_mask == &vdev->dma_mask)
 		return;
 	if (dma_set_physical(dev, &vdev->dma_mask))
-		dev_warn(dev, "no DMA with physical addresses\n");
+		dev_warn(dev, "cannot do DMA with physical addresses\n");
 }
 
 /**

@@ -175,7 +175,7 @@ vring_create(unsigned int index, unsigned int num, unsigned int align,
 	if (!vq)
 		return NULL;
 	if (!vring_num_valid(vq, num)) {
-		dev_warn(&vdev->dev, "%s: %u is no length for a queue\n", name,
+		dev_warn(&vdev->dev, "%s: a queue cannot have %u entries\n", name,
 			 num);
 		goto err_free;
 	}
