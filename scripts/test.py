@@ -72,6 +72,12 @@ STEPS = [
     Step("life", "hot plug under load", ["scripts/life.py", "*/plug*"], "summary", ("ours",)),
 ]
 
+# Of mainline what tells that the series holds there, too; the ring is the same.
+if report.BASE == "6.12":
+    STEPS.append(Step("7.3", "builds, boots and holds on mainline",
+                      ["env", "BASE=7.3", "scripts/test.py", "tree", "unit", "stock", "ours",
+                       "run", "check"], "summary", timeout=3600))
+
 
 @dataclass
 class Outcome:
@@ -90,7 +96,7 @@ def counts(step, lines, status):
         if match:
             outcome.passed, outcome.failed, outcome.skipped = map(int, match.groups())
         outcome.notes = [line for line in lines
-                         if re.match(r"(FAIL|SKIP|not ok|ok .*# SKIP)\b", line)]
+                         if re.match(r"(\w+: )?(FAIL|SKIP|not ok|ok .*# SKIP)\b", line)]
     elif step.count == "unittest":
         ran = next((int(m.group(1)) for m in map(UNITTEST.match, lines) if m), 0)
         bad = next((m.group(1) for m in map(UNITTEST_BAD.match, lines) if m), "")

@@ -70,7 +70,7 @@ class Arguments(unittest.TestCase):
 
     def test_base(self):
         for base in ("6.1", "../series"):
-            self.refused("BASE=%s has no series; there is 6.12, 6.12-fixes" % base, "tree",
+            self.refused("BASE=%s has no series; there is 6.12, 6.12-fixes, 7.3" % base, "tree",
                          BASE=base)
 
     def test_extra_config(self):
