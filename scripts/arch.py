@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: arch.py [--no-build] [--no-stock] [compile|guests|arm64|s390x|CONFIGURATION]...
 
-What is beyond x86.  "compile": the files that the series touches, compiled for other
-architectures with every warning, as scripts/lib/arch/compile.py has the
-configurations; a warning is a failure.  "guests": an arm64 guest with an SMMUv3 and
-a big-endian s390x guest, with the data checks of make matrix, the unmodified kernel
-beside ours, and the selftests.  All of it if nothing is named.  Results:
+Test other architectures than x86.  "compile" compiles the files that the series
+touches with every warning, in the configurations of scripts/lib/arch/compile.py.  A
+warning is a failure.  "guests" boots an arm64 guest with an SMMUv3 and a big-endian
+s390x guest, with the unmodified kernel and with ours.  They run the data checks of
+make matrix and the selftests.  Without a name, it does all of this.  Results:
 build/BASE/arch.json; the last line is "N passed, N failed, N skipped".
 """
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: attacks.py KTAP
 
-The table of what a device can do to the base's ring, to the same with the fixes of
-series/BASE-fixes, and to ours, from what tools/testing/vring/attacks.c reported in the
-file KTAP: printed, and written to attacks.txt and attacks.json in build/BASE/unit."""
+Make a table of what each attack does to the base's ring, to the same with the fixes of
+series/BASE-fixes, and to ours.  It reads the report of tools/testing/vring/attacks.c
+from the file KTAP, prints the table, and writes it to attacks.txt and attacks.json in
+build/BASE/unit."""
 
 import collections
 import contextlib

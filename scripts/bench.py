@@ -4,9 +4,9 @@
                 [--iommu=intel|amd|virtio|none]... [--name=WORD]
 
 Measure ours and stock side by side, in one run, with one QEMU.  Every figure is
-a median with its spread, or a count.  The guests of a vIOMMU are up together and
-take turns: each measures a cell for a fraction of a second while all others are
-stopped, and a ratio is the median of those of runs that followed one another.
+a median with its spread, or a count.  The guests of a vIOMMU run together and take
+turns: each measures a cell for a fraction of a second while all others are stopped.
+A ratio is the median of the ratios of neighbouring runs.
 
   time          virtio-blk with fio (4 KiB at random, depth 1 and 32; 512 KiB and
                 1 MiB in sequence; read and write), virtio-net between two NICs
@@ -16,29 +16,34 @@ stopped, and a ratio is the median of those of runs that followed one another.
                 map and unmap calls, IOTLB invalidations and misses, descriptors
                 per request.
   busy          instructions that the whole guest spends on a request while it is not
-                idle, on a clock that counts them: the CPU time of a request, without
-                what the host does.
-  iotlb         what a NIC that is another process (vhost-user, DPDK's testpmd) must
-                ask of the IOMMU and is told of it, for a packet that goes there and
-                comes back: misses, and invalidations that it has to obey.
-  instructions  of an add and a get, on a clock that counts them.
+                idle, on a clock that counts them.  This is the CPU time of a request,
+                without the work of the host.
+  iotlb         the IOTLB misses and invalidations of a NIC that is another process
+                (vhost-user, DPDK's testpmd), for a packet that goes there and comes
+                back.
+  instructions  instructions of an add and a get, on a clock that counts them.
 
-Rows are vIOMMU x kernel x mode.  Each boot costs time, so not all are measured
-alike: behind intel-iommu default, pt and strict are timed in all cells, three
-boots each, lazy for ours in one (stock's default is lazy); behind amd-iommu and
-virtio-iommu stock's pt and strict and ours' default and strict are, in the cells
-that the acceptance names, two boots each, and the other modes are counted only.
-Without a vIOMMU devices are physical, and bounced (swiotlb=force), three boots each.
-Without a translating IOMMU there is nothing to map for the IOMMU driver (maps,
-unmaps), though the ring still calls the DMA API (dma maps).  In a table "spread"
-is the least and the largest of all runs.  Behind amd-iommu a map invalidates,
-too, and nothing is lazy; virtio-iommu sends each unmap at once, and makes calls
-of the DMA API of its own, which is why those are left out there.
+Rows are vIOMMU x kernel x mode.  Each boot costs time, so the rows are not measured
+alike:
 
-Packets sent are counted on a NIC behind a tap in a network namespace of its own,
-the only back end that takes TSO; without /dev/net/tun they are left out.
-QUICK=1 boots everything once and leaves cells and modes out (scripts/lib/bench/
-plan.py has the rows).
+  intel-iommu   default, pt and strict are timed in all cells, three boots each.  Lazy
+                is timed for ours in one boot (stock's default is lazy).
+  amd-iommu and virtio-iommu
+                Stock's pt and strict and ours' default and strict are timed in the
+                cells that the acceptance names, two boots each.  The other modes are
+                only counted.
+  none          Devices are physical, and bounced (swiotlb=force), three boots each.
+
+Without a translating IOMMU, the IOMMU driver has nothing to map (maps, unmaps), but
+the ring still calls the DMA API (dma maps).  In a table, "spread" is the least and the
+largest of all runs.  Behind amd-iommu, a map also invalidates, and nothing is lazy.
+virtio-iommu sends each unmap at once.  It also calls the DMA API itself, so DMA API
+calls are not counted behind it.
+
+Packets sent are counted on a NIC behind a tap in a network namespace of its own, which
+is the only back end that takes TSO.  Without /dev/net/tun they are left out.
+QUICK=1 boots everything once and leaves out cells and modes (scripts/lib/bench/plan.py
+has the rows).
 
 Results: build/BASE/bench.json, bench-time.svg, bench-requests.svg,
 bench-instructions.svg; with --name=WORD, WORD.json and no plots.

@@ -43,6 +43,8 @@ docs		sphinx-build
 shellcheck	shellcheck
 python		python3
 length
+spelling	codespell
+columns
 '
 
 die()
@@ -177,9 +179,6 @@ check_series()
 		fi
 		awk -v file="$p/message" '
 			NR == 2 && length { print file ": line 2 is not blank" }
-			length > 75 && !/^    / && !/:\/\// {
-				print file ":" NR ": longer than 75 columns"
-			}
 			/^(Signed-off|Reviewed|Acked|Tested)-by:/ {
 				print file ":" NR ": nobody gave this tag"
 			}' "$p/message"
@@ -571,6 +570,40 @@ check_length()
 		n=$(wc -l <"$tree/$f")
 		[ "$n" -le 900 ] || echo "note: $f has $n lines"
 	done
+}
+
+# Names in the code that codespell takes for misspelt words: nin, parms and inflight; a
+# directory of the kernel: busses; and a word that git says: uptodate.
+check_spelling()
+{
+	local f words=nin,parms,inflight,busses,uptodate
+
+	git ls-files -co --exclude-standard -- ':!COPYING' ':!*.patch' |
+		while read -r f; do [ ! -f "$f" ] || echo "$f"; done |
+		xargs -d '\n' codespell -L $words
+	git ls-files -co --exclude-standard -- '*.patch' | while read -r f; do
+		sed '/^+/!s/.*//' "$f" | codespell -L $words - | sed "s|^|$f: |"
+	done
+}
+
+# 75 columns of a mail, 80 of a document but for its tables, and 100 of a table and of a
+# comment, as checkpatch has them.
+check_columns()
+{
+	local f
+
+	for f in series/*/cover series/*/[0-9]*/message; do
+		awk 'length > 75 && !/^    / && !/:\/\// { print FILENAME ":" FNR ": beyond 75" }' "$f"
+	done
+	git ls-files -co --exclude-standard -- '*.rst' README 'Documentation/ABI' '*.[ch]' |
+		while read -r f; do
+			[ ! -f "$f" ] || expand "$f" | awk -v file="$f" '
+				/^ *=+( +=+)+$/ { table = 1 }
+				!length { table = 0 }
+				{ max = table || file ~ /[.][ch]$/ ? 100 : 80 }
+				file ~ /[.][ch]$/ && !/^ *(\/\*|\* )/ { next }
+				length > max { print file ":" FNR ": beyond " max }'
+		done
 }
 
 # -- run them ----------------------------------------------------------------

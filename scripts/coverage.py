@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: coverage.py [--limits] PROGRAM PROFILE NAME
 
-What PROGRAM, built by clang with coverage, ran of drivers/virtio/ring: a table
-with the lines and branches of each file, build/BASE/unit/NAME.json, and the
-lines themselves in build/BASE/unit/NAME/index.html.  PROFILE is the folder of
-its *.profraw files.  With --limits a file with less than 95 % of its lines or
-90 % of its branches is a failure, and the last line is "N passed, N failed, N
-skipped".
+Show which lines and branches of drivers/virtio/ring PROGRAM has run.  PROGRAM was
+built by clang with coverage, and PROFILE is the directory of its *.profraw files.
+Prints a table of the files, and writes build/BASE/unit/NAME.json and the lines
+themselves to build/BASE/unit/NAME/index.html.  With --limits, a file with less than
+95 % of its lines or 90 % of its branches is a failure, and the last line is "N passed,
+N failed, N skipped".
 """
 
 import glob

@@ -35,6 +35,7 @@ vhost   dpdk-dev             dpdk-testpmd
 check   sparse               sparse
 check   coccinelle           spatch
 check   shellcheck           shellcheck
+check   codespell            codespell
 docs    python3-sphinx       sphinx-build
 docs    perl                 pod2usage
 unit    gcc                  gcc

@@ -3,10 +3,10 @@
 """usage: guest.py shell|table|run [options] [-- COMMAND...]
 
 Boot a guest under QEMU.
-  shell   a shell in it, on this terminal (make boot); APPEND= adds kernel
-          parameters, QEMU_ARGS= arguments of QEMU
-  table   print its table of virtio devices
-  run     run COMMAND in it and end with the status of the command
+  shell   give a shell in the guest on this terminal (make boot); APPEND= adds
+          kernel parameters, QEMU_ARGS= adds arguments of QEMU
+  table   print the guest's table of virtio devices
+  run     run COMMAND in the guest and exit with its status
 """
 
 import argparse

@@ -3,16 +3,18 @@
 """usage: life.py [--no-build] [--kernel=ours|stock|debug] [--list]
                [PATTERN... | --soak=SECONDS]
 
-Life under load: guests whose disks and NICs are busy, with every byte checked, while
+Test guests under load.  Their disks and NICs are busy, and every byte is checked, while
 devices are plugged and unplugged, the guest is reset, put to sleep and migrated, its
-disks fail or do not answer, a back end is killed, and one kernel starts another, after
-a crash (kdump/VIOMMU-FIRST-SECOND: a dump is compared with the memory) or without
-(kexec/...).  Of these last there are a few without PATTERN.  A row is SCENARIO/BOOT; PATTERN
-(or ROWS=) restricts the run to the rows that match it or have it in their name.  A row
-passes if the load went on with right data, no memory was left behind, and neither the
-kernel nor QEMU complained of more than the scenario explains; and all of a boot's rows
-need every device to be where its DMA was expected to go.  --soak does all of it at
-once, over and over, in one guest that passes through and one that translates.
+disks fail or do not answer, and a back end is killed.  One kernel also starts another,
+after a crash (kdump/VIOMMU-FIRST-SECOND: the dump is compared with the memory) or
+without one (kexec/...).
+
+A row is SCENARIO/BOOT.  PATTERN (or ROWS=) restricts the run to the rows that match it
+or have it in their name.  Without PATTERN, only a few of the kdump and kexec rows run.
+A row passes if the load went on with correct data, no memory was leaked, and neither
+the kernel nor QEMU logged more than the scenario explains.  In all rows, the DMA of
+every device must go where it was expected to go.  --soak does all of this at once, over
+and over, in one guest that passes through and one that translates.
 build/BASE/life.json, or soak.json, has the result for programs; the last line is
 "N passed, N failed, N skipped".
 """

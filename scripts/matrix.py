@@ -3,16 +3,16 @@
 """usage: matrix.py [--no-build] [--no-stock] [--slice] [--promise] [--list] [--name=WORD]
                  [PATTERN...]
 
-Boot guests in every way in which QEMU can wire a virtio device, as
-scripts/matrix.toml says, and hold each device against what must come of it: its
-IOMMU group, its dma_access, data that both ends compare, the kernel's log, and
-with intel-iommu what QEMU's trace says of its DMA.  Beside each boot stands the
-same with the stock kernel, unless --no-stock is given.  PATTERN (or ROWS=) runs
-the boots that match it or have it in their name, a row or their parameters; --slice
-what is quick of the promise and as few others as have every level of every factor in
-them; --promise nothing but the promise; --list shows what would run.  Results: build/BASE/matrix.html,
-.json and .xml, or with WORD in place of "matrix"; the last line is "N passed, N failed,
-N skipped".
+Boot guests in every way in which QEMU can wire a virtio device, as scripts/matrix.toml
+says.  Compare the result of each device with its expectation: its IOMMU group, its
+dma_access, data that both ends compare, the kernel's log, and with intel-iommu what
+QEMU's trace says of its DMA.  Each boot is repeated with the stock kernel, unless
+--no-stock is given.  PATTERN (or ROWS=) runs the boots that match it or have it in their
+name, a row or their parameters.  --promise runs only the promise, which is the part of
+matrix.toml that is written by hand.  --slice runs the quick boots of the promise, and as
+few others as are needed to have every level of every factor.  --list shows what would
+run.  Results: build/BASE/matrix.html, .json and .xml, or with WORD in place of "matrix";
+the last line is "N passed, N failed, N skipped".
 """
 
 import sys

@@ -2,15 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: qemus.py [--no-build] [--no-speed] [PATTERN...]
 
-Who works with whom: the promise of scripts/matrix.toml, ours and stock on the same
-command lines, with the QEMU of this machine and with those of other suites of Debian,
-the oldest and the newest that its archive has for this.  QEMUS= names others, "-"
-being this machine's; PATTERN (or ROWS=) restricts the boots as with matrix.py.  And at
-what speed: make bench's times behind intel-iommu with each of them, the quick ones,
-unless --no-speed is given.
-Results: build/BASE/qemus.json, of each QEMU matrix.py's, as qemus-SUITE.html, .json and
-.xml, and bench.py's, as qemus-SUITE-speed.json; the last line is "N passed, N failed,
-N skipped".
+Find out which QEMU works with which kernel.  Runs the promise of scripts/matrix.toml,
+ours and stock on the same command lines, with the QEMU of this machine and with the
+oldest and the newest of Debian's archive.  QEMUS= names other suites, where "-" is this
+machine.  PATTERN (or ROWS=) restricts the boots as with matrix.py.  Unless --no-speed is
+given, it also measures the quick times of make bench behind intel-iommu with each QEMU.
+Results: build/BASE/qemus.json; for each QEMU those of matrix.py as qemus-SUITE.html,
+.json and .xml, and those of bench.py as qemus-SUITE-speed.json; the last line is "N
+passed, N failed, N skipped".
 """
 
 import itertools

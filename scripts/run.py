@@ -4,8 +4,8 @@
 
 Build the kernel with the series and the stock kernel, boot them on q35 with
 intel-iommu and a mixed set of virtio devices, and show for each boot where
-every device's DMA goes.  Exit status 0 only if all of it is as expected;
-build/BASE/run.json has the same for programs.
+every device's DMA goes.  The exit status is 0 only if everything is as expected.
+build/BASE/run.json has the same results for programs.
 """
 
 import sys

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: selftest.py [--no-build] [--list] [BOOT...]
 
-Run the kselftests of tools/testing/selftests/virtio inside guests: all of them
-on the release kernel and with virtio as modules, then where DMA goes for every
-policy that the command line can express, under each vIOMMU, and under the kernel
-with every checker, which meets a hostile back end in userspace besides.  Names of
-boots (--list) restrict the run to them.  "debug" and "debug-strict", all of the
-tests with every checker, "debug-p9-kill", "kcsan", all of them with an eye on races,
-and "kcsan-swiotlb" take up to an hour each without KVM and run only if named; so do
-"kmsan", those that send data with an eye on bytes that nobody wrote, and
-"kmsan-misuse", for which a kernel is built with clang.  QUICK=1 leaves out the slow
-kernels and all but the most telling policies.
+Run the kselftests of tools/testing/selftests/virtio inside guests.  All of them run on
+the release kernel, and with virtio as modules.  Tests of where DMA goes run for every
+policy that the command line can express, under each vIOMMU, and on the kernel with every
+checker.  That kernel also meets a hostile back end in userspace.  Names of boots (--list)
+restrict the run to them.
+
+Some boots take up to an hour each without KVM, and run only if named: "debug" and
+"debug-strict" (all tests with every checker), "debug-p9-kill", "kcsan" (all tests, for
+data races) and "kcsan-swiotlb", and "kmsan" (tests that send data, for uninitialized
+bytes) and "kmsan-misuse".  The kernel of the last two is built with clang.  QUICK=1 leaves
+out the slow kernels, and most policies.
 build/BASE/selftest.json has every result; the last line is "N passed, N failed, N
 skipped".
 """

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: test.py [STEP...]
 
-Run all tests, step after step, and sum them up; two steps that keep one core
-busy each run side by side.  Names of steps restrict the run to them.  What a
-step says goes to build/BASE/logs/test-STEP.log, the results of all to
-build/BASE/test.json.  The last line is "N passed, N failed, N skipped"; exit
-status 0 only if nothing failed and something passed.
+Run all tests, step after step, and sum them up.  Two steps run side by side if each
+keeps only one core busy.  Names of steps restrict the run to them.  The output of a
+step goes to build/BASE/logs/test-STEP.log, and the results of all steps to
+build/BASE/test.json.  The last line is "N passed, N failed, N skipped".  The exit
+status is 0 only if nothing failed and something passed.
 """
 
 import concurrent.futures

@@ -4,13 +4,13 @@
 
 usage: scripts/tree.py COMMAND
   fetch      get the newest base that apt knows into the cache
-  tree       build/BASE/linux: the base as one commit, then a commit a patch
-  stock      build/BASE/stock: the unmodified base beside it
-  series     build/BASE/series/NNNN-*.patch with a cover letter, for git am
+  tree       write build/BASE/linux: the base as one commit, and a commit for each patch
+  stock      write build/BASE/stock: the unmodified base
+  series     write build/BASE/series/NNNN-*.patch with a cover letter, for git am
   refresh    take the commits made in build/BASE/linux into the repository
   apply      put the series onto the kernel tree at KDIR
-  unapply    take it off again: KDIR is what it was, byte for byte
-  deb        Debian kernel packages of KDIR (or the base) with the series
+  unapply    take it off again: KDIR is restored byte for byte
+  deb        make Debian kernel packages of KDIR (or the base) with the series
   reviewed   note that the base files which the series replaces have been read
   each -- CMD [ARG...]
              run CMD in build/BASE/each on the tree after each patch in turn

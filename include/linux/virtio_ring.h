@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What transports and drivers see of virtio_ring, beyond <linux/virtio.h>.
+ * The interface of virtio_ring for transports and drivers, beyond
+ * <linux/virtio.h>.
  */
 #ifndef _LINUX_VIRTIO_RING_H
 #define _LINUX_VIRTIO_RING_H
@@ -16,10 +17,9 @@ union virtio_map;
 
 /*
  * Barriers between driver and device.  A device that is a CPU of this machine
- * (weak_barriers) needs what CPUs need among each other, in a guest with one
- * CPU too, since the hypervisor may have more.  A device across a bus
- * (VIRTIO_F_ORDER_PLATFORM) needs what DMA needs.  Whoever calls one of these
- * says what it pairs with.
+ * (weak_barriers) needs SMP barriers, even in a guest with one CPU, since the
+ * hypervisor may have more.  A device across a bus (VIRTIO_F_ORDER_PLATFORM)
+ * needs DMA barriers.  The caller says what a barrier pairs with.
  */
 
 /**

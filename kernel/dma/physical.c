@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that reach memory by its physical address, whatever stands between
- * other devices of the machine and memory.
+ * Devices that use physical addresses, whatever IOMMU or mapping operations
+ * other devices of the machine have.
  */
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
@@ -12,8 +12,9 @@
 
 #ifdef CONFIG_ARCH_HAS_DMA_OPS
 /*
- * Where the architecture has mapping operations of its own for every device, a
- * device that takes physical addresses needs some that leave them alone.
+ * If the architecture has mapping operations of its own for every device, a
+ * device that takes physical addresses needs operations that leave them
+ * unchanged.
  */
 static void *dma_physical_alloc(struct device *dev, size_t size,
 				dma_addr_t *addr, gfp_t gfp,
@@ -95,16 +96,17 @@ static void dma_set_physical_ops(struct device *dev)
 #endif /* CONFIG_ARCH_HAS_DMA_OPS */
 
 /**
- * dma_set_physical - have a device's DMA addresses be physical addresses
+ * dma_set_physical - use physical addresses as a device's DMA addresses
  * @dev: the device, one that no bus has set up for DMA
  * @mask: where to keep its DMA mask, for as long as @dev lives
  *
  * For devices that are implemented by the hypervisor and do not take part in
- * the platform's DMA.  @dev gets a mask of 64 bits, is coherent, and has neither
- * an IOMMU nor mapping operations of the architecture.  swiotlb=force and
- * DMA_API_DEBUG apply to it as to any device.
+ * the platform's DMA.  @dev gets a mask of 64 bits, is coherent, and has
+ * neither an IOMMU nor mapping operations of the architecture.  swiotlb=force
+ * and DMA_API_DEBUG apply to it as to any device.
  *
- * A coherent mask that @dev has already stays, otherwise it has 64 bits, too.
+ * If @dev already has a coherent mask, that mask stays.  Otherwise it gets 64
+ * bits.
  *
  * Context: nothing is mapped for @dev yet; the caller serializes.
  * Return: 0, or -EIO if the architecture cannot do that.

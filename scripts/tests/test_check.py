@@ -57,12 +57,12 @@ class Check(MadeUp):
         with open(report.ROOT + "/scripts/check.sh", encoding="utf-8") as script:
             functions = re.findall(r"^check_([a-z-]+)\(\)$", script.read(), re.M)
         self.assertEqual(sorted(self.check("--list")[0].split()), sorted(functions))
-        self.assertEqual(len(functions), 16)
+        self.assertEqual(len(functions), 18)
 
     def test_unknown_name_is_refused_with_the_list(self):
         said, status = self.check("abi", "ab")
         self.assertEqual(status, 1)
-        self.assertRegex(said, r"^check: no check is called 'ab'; there are: series .* length\n$")
+        self.assertRegex(said, r"^check: no check is called 'ab'; there are: series .* columns\n$")
 
     def test_names_alone_are_run(self):
         said, status = self.check("length", "abi")
@@ -167,6 +167,39 @@ class Check(MadeUp):
     def test_path_of_the_build_in_the_documents_fails(self):
         self.edit("scripts/check.sh", "abi=$src/Documentation/ABI", "abi=$src/ABI")
         self.assertEqual(self.docs()[1], 1)
+
+    def test_misspelt_word_fails_but_not_the_base_s(self):
+        subprocess.run(["git", "init", "-q"], cwd=self.top, check=True)
+        self.write(".gitignore", "build/\n")
+        self.write("bin/codespell", '#!/bin/sh\nshift 2\n! grep -n MISS""PELT "$@"\n')
+        self.write("series/6.12/0001-a/hunks.patch", " MISSPELT\n+right\n")
+        self.assertEqual(self.check("spelling")[1], 0)
+        self.write("series/6.12/0001-a/hunks.patch", " right\n+MISSPELT\n")
+        said, status = self.check("spelling")
+        self.assertIn("# series/6.12/0001-a/hunks.patch: 2:+MISSPELT\n", said)
+        self.assertEqual(status, 1)
+        self.write("series/6.12/0001-a/hunks.patch", "")
+        self.write("kernel/a.c", "/* MISSPELT */\n")
+        self.assertEqual(self.check("spelling")[1], 1)
+
+    def test_line_that_is_too_long_fails_in_prose_only(self):
+        subprocess.run(["git", "init", "-q"], cwd=self.top, check=True)
+        self.write("a.rst", "a" * 80 + "\n\n==  ==\n" + "b" * 99 + "\n==  ==\n")
+        self.write("kernel/a.c", "/* %s */\nint %s;\n" % ("c" * 90, "d" * 99))
+        self.write("series/6.12/cover", "e" * 75 + "\n")
+        self.write("series/6.12/0001-a/message", "f\n\n    %s\n" % ("g" * 99))
+        self.assertEqual(self.check("columns"), (
+            "TAP version 13\n1..1\nok 1 columns\n1 passed, 0 failed, 0 skipped\n", 0))
+        self.write("a.rst", "a" * 81 + "\n\n==  ==\n" + "b" * 101 + "\n==  ==\n")
+        self.write("kernel/a.c", "/* %s */\n\t * %s\n" % ("c" * 95, "d" * 90))
+        self.write("series/6.12/cover", "e" * 76 + "\n")
+        self.write("series/6.12/0001-a/message", "f\n\n%s\n" % ("g" * 76))
+        said, status = self.check("columns")
+        self.assertEqual(status, 1)
+        for line in ("a.rst:1: beyond 80", "a.rst:4: beyond 100", "kernel/a.c:1: beyond 100",
+                     "kernel/a.c:2: beyond 100", "series/6.12/cover:1: beyond 75",
+                     "series/6.12/0001-a/message:3: beyond 75"):
+            self.assertIn("# %s\n" % line, said)
 
     def configs(self, script):
         self.write("scripts/kernel.sh", script)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which default domain a guest's devices get: passthrough if the guest runs on
- * QEMU and is no crash kernel, and whatever virtio_dma= says for the virtio
- * devices that it names.
+ * The default domain of a guest's devices: passthrough if the guest runs on
+ * QEMU and is not a crash kernel.  For the virtio devices that virtio_dma=
+ * names, it is what virtio_dma= says.
  */
 
 #define pr_fmt(fmt) "virtio_dma: " fmt
@@ -38,7 +38,7 @@
 #define VIRTIO_PCI_ID_MODERN	0x1040	/* plus the virtio device ID */
 #define VIRTIO_PCI_ID_LAST	0x107f
 
-/* What answers at these ports elsewhere is unknown: ask CPUID first. */
+/* On other machines, these ports may belong to anything: ask CPUID first. */
 static bool __init fw_cfg_is_qemu(void)
 {
 	static const char signature[] __initconst = "QEMU";
@@ -52,9 +52,9 @@ static bool __init fw_cfg_is_qemu(void)
 }
 
 /*
- * KVM serves other device models too, hence fw_cfg. With Hyper-V enlightenments
- * KVM's leaves are not the first ones. A confidential guest does not take its
- * host's word for anything.
+ * Other device models use KVM too, so ask fw_cfg as well. With Hyper-V
+ * enlightenments, KVM's leaves are not the first ones. A confidential guest
+ * does not trust its host.
  */
 static bool __init guest_on_qemu(void)
 {
@@ -70,10 +70,11 @@ static bool __init guest_on_qemu(void)
 }
 
 /*
- * A crash kernel finds devices at work, with addresses that the first kernel gave
- * them. What that kernel mapped stays in place until the driver maps something,
- * by when it has reset the device. An identity domain would take effect before,
- * and have the device write to wherever these addresses are in memory.
+ * A crash kernel finds devices that are active and use addresses of the first
+ * kernel. The first kernel's mappings stay in place until the driver maps
+ * something, and by then the driver has reset the device. An identity domain
+ * would take effect before that, and the device would write to physical memory
+ * at these addresses.
  */
 unsigned int __init arch_iommu_default_type(const char **reason)
 {
@@ -89,7 +90,7 @@ unsigned int __init arch_iommu_default_type(const char **reason)
 	return IOMMU_DOMAIN_IDENTITY;
 }
 
-/* Where QEMU's room for DIMMs and the like ends, or 0 if there is none. */
+/* The end of QEMU's room for DIMMs and other hot-plugged memory; 0 if none. */
 static u64 __init fw_cfg_memory_end(void)
 {
 	struct fw_cfg_file file;
@@ -113,7 +114,7 @@ static u64 __init fw_cfg_memory_end(void)
 	return le64_to_cpu(end);
 }
 
-/* Those that are there for sure by now, and virtio-iommu, whose table is. */
+/* A detected IOMMU, or virtio-iommu, of which only the table is known yet. */
 static bool __init iommu_there(void)
 {
 #ifdef CONFIG_ACPI_VIOT
@@ -128,15 +129,16 @@ static bool __init iommu_there(void)
 }
 
 /**
- * qemu_iommu_needs_swiotlb() - Does the default call for bounce buffers
+ * qemu_iommu_needs_swiotlb() - Does passthrough by default need bounce buffers?
  *
- * A device that reaches no more than 4 GiB can do with translation: its IOVAs
- * are below. Passed through by default, it needs bounce buffers as soon as memory
- * beyond is plugged. SRAT says where that may be, but not every kernel reads it.
+ * A device that reaches only 4 GiB needs no bounce buffers if it is translated,
+ * because its IOVAs are below 4 GiB. Passed through by default, it needs them
+ * as soon as memory beyond 4 GiB is plugged. SRAT says whether such memory may
+ * be plugged, but not every kernel reads SRAT.
  *
- * Context: after IOMMUs are looked for, before bounce buffers are allocated.
- * Return: true if memory beyond 4 GiB may come and nobody has said that devices
- * are to be passed through, or that they are not.
+ * Context: after IOMMUs are detected, before bounce buffers are allocated.
+ * Return: true if memory beyond 4 GiB may be plugged, and passthrough is the
+ * default because of QEMU and not of the command line.
  */
 bool __init qemu_iommu_needs_swiotlb(void)
 {
@@ -165,7 +167,7 @@ enum virtio_dma_match {
  * @bus: PCI bus number, for MATCH_ADDRESS
  * @devfn: PCI device and function, for MATCH_ADDRESS
  *
- * Written while early parameters are parsed, only read from then on.
+ * Written while early parameters are parsed, and only read later.
  */
 struct virtio_dma_rule {
 	enum virtio_dma_match match;
@@ -221,8 +223,8 @@ static unsigned int __init virtio_type_by_name(const char *name, size_t len)
 }
 
 /*
- * Take 1 to @max hexadecimal digits and @end from *@s: no sign, blank or prefix,
- * which sscanf() would accept.
+ * Take 1 to @max hexadecimal digits and @end from *@s: no sign, blank or
+ * prefix, which sscanf() would accept.
  */
 static bool __init take_hex(const char **s, unsigned int max, char end,
 			    unsigned int *value)
@@ -366,7 +368,7 @@ unsigned int arch_iommu_def_domain_type(struct device *dev)
 
 		if (match == MATCH_NONE || match < best)
 			continue;
-		/* Of two that match equally well, the safer one */
+		/* If two entries match equally well, take the safer one */
 		if (match > best || rule->domain == IOMMU_DOMAIN_DMA)
 			domain = rule->domain;
 		best = match;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tells how the memory accesses of a virtio device are addressed: what is
- * behind /sys/bus/virtio/devices/virtioN/dma_access.
+ * How the memory accesses of a virtio device are addressed, for
+ * /sys/bus/virtio/devices/virtioN/dma_access.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -9,8 +9,8 @@
 #include "ring.h"
 
 /*
- * Without a driver nothing is negotiated: what the device offers is what a
- * driver will have to take.  The lock keeps drivers from coming and going.
+ * Without a driver no features are negotiated, so use those that the device
+ * offers.  The lock keeps drivers from being bound and unbound.
  */
 static struct device *access_device(struct virtio_device *vdev)
 {
@@ -46,8 +46,9 @@ static const char *access_word(struct virtio_device *vdev, struct device *dev)
  * @vdev: the virtio device, registered
  *
  * Documentation/ABI/testing/sysfs-bus-virtio-dma-access has the words.  The
- * answer holds for the driver that is bound; without one it is what the device
- * offers that counts, and a driver may find another default domain.
+ * answer holds for the driver that is bound.  Without a driver, it is derived
+ * from the features that the device offers, and the default domain may change
+ * before a driver is bound.
  *
  * Context: may sleep, takes the device lock.
  * Return: one of the words of the ABI, a constant; NULL if a signal came while

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Cells: memory next to the ring that stays mapped for the device, so that
- * indirect tables and small buffers cost no mapping.  Where accesses are
- * translated, a mapping, its removal and the invalidation that follows cost more
- * than copying a page; what is not copied is mapped a direction at a time.
+ * indirect tables and small buffers cost no mapping.  If accesses are
+ * translated, a mapping, its removal and the invalidation that follows cost
+ * more than copying a page.  Buffers that are not copied are mapped, each
+ * direction at once.
  *
- * Rules of swiotlb apply to what the device writes.  It may write less than
- * there is room for and report any length, so a whole buffer is copied in when
- * the request is added and back when it completes: what was not written keeps
- * its content, and nothing of an older request shows.  Cells are mapped for one
- * direction, so the device reads no more than the buffer's own mapping would
- * have let it read, unless it is not coherent.
+ * Device-writable buffers follow the rules of swiotlb.  The device may write
+ * less than there is room for, and may report any length.  So a whole buffer is
+ * copied in when the request is added, and copied back when it completes.
+ * Bytes that were not written keep their content, and no data of an older
+ * request shows.  Cells are mapped for one direction.  A coherent device can
+ * therefore read no more than the buffer's own mapping would have let it read.
  */
 #include <linux/align.h>
 #include <linux/dma-mapping.h>
@@ -22,12 +23,12 @@
 
 #include "ring.h"
 
-/* Sizes in bytes of the kinds of cells that nobody tunes: powers of two. */
+/* Sizes in bytes of the kinds of cells with a fixed size: powers of two. */
 #define CELL_TABLE_SIZE		256
 #define CELL_HEADER_SIZE	256
 #define CELL_STATUS_SIZE	128
 
-/* A list of up to so many bytes goes into a cell, if any does. */
+/* A list of up to this many bytes goes into a cell for headers or status. */
 #define CELL_SMALL		128
 
 /* Pieces of a cell start at multiples of this. */
@@ -38,13 +39,13 @@
 /* KiB of cells that a device may have by default. */
 #define CELL_MAX		8192
 
-/* A data cell has room for a table of so many bytes, whatever bounce_max is. */
+/* A data cell has room for a table of this many bytes, whatever bounce_max is. */
 #define CELL_DATA_MIN		2048
 
-/* A request of one entry goes into the cell of its kind without a look. */
+/* A request of one entry goes into the cell of its kind without a check. */
 static_assert(CELL_SMALL <= CELL_HEADER_SIZE);
 static_assert(CELL_SMALL <= CELL_STATUS_SIZE);
-/* A page is divided into cells without a rest. */
+/* A page is divided into cells without a remainder. */
 static_assert(PAGE_SIZE % CELL_TABLE_SIZE == 0);
 static_assert(PAGE_SIZE % CELL_HEADER_SIZE == 0);
 static_assert(PAGE_SIZE % CELL_STATUS_SIZE == 0);
@@ -53,15 +54,15 @@ static_assert(PAGE_SIZE % CELL_DATA_MIN == 0);
 /* Two requests do not share a cache line that is written back and invalidated. */
 static_assert(CELL_STATUS_SIZE % ARCH_DMA_MINALIGN == 0);
 static_assert(CELL_DATA_MIN % ARCH_DMA_MINALIGN == 0);
-/* The indexes of a position in a kind of cells have 32 bits. */
+/* A position in a kind of cells has 32 bits. */
 static_assert((u64)VRING_MAX_NUM * CELL_BOUNCE_MAX <= U32_MAX);
 
-/* No buffer of a driver goes into a cell, however short it is. */
+/* With this value, no buffer of a driver goes into a cell. */
 #define CELL_BOUNCE_NOTHING	-1
 
 /*
- * DMA_API_DEBUG checks what is mapped: memory on a stack, freed or mapped twice.
- * Of a buffer that is copied it would see nothing.
+ * DMA_API_DEBUG checks buffers that are mapped: memory on a stack, freed or
+ * mapped twice.  It cannot check a buffer that is copied.
  */
 static int bounce_max = IS_ENABLED(CONFIG_DMA_API_DEBUG) ? CELL_BOUNCE_NOTHING :
 							   CELL_BOUNCE_MAX;
@@ -83,12 +84,12 @@ static const struct kernel_param_ops bounce_max_ops = {
 };
 module_param_cb(bounce_max, &bounce_max_ops, &bounce_max, 0644);
 MODULE_PARM_DESC(bounce_max,
-		 "copy translated buffers of up to so many bytes, 0 to 4096, instead of mapping them, or none at all, -1, nor have pools (default with CONFIG_DMA_API_DEBUG); for queues created from then on");
+		 "copy translated buffers of up to this many bytes, 0 to 4096, instead of mapping them; -1: copy none and have no pools (default with CONFIG_DMA_API_DEBUG); for queues that are created later");
 
 static uint cell_max = CELL_MAX;
 module_param(cell_max, uint, 0644);
 MODULE_PARM_DESC(cell_max,
-		 "KiB that the cells or pools of a device take at most; for queues created from then on");
+		 "limit of the cells or pools of a device in KiB; for queues that are created later");
 
 static bool cell_in(enum vring_cell_kind kind)
 {
@@ -145,7 +146,7 @@ void vring_cell_init_queue(struct vring_virtqueue *vq)
 	vq->small_max = max == CELL_BOUNCE_NOTHING ? 0 : CELL_SMALL;
 	vq->cell_pages = DIV_ROUND_UP((u64)READ_ONCE(cell_max) * SZ_1K,
 				      PAGE_SIZE);
-	/* Large tables go there, too. */
+	/* Large tables go into data cells, too. */
 	vq->data_cell = roundup_pow_of_two(max_t(u32, vq->bounce_max,
 						 CELL_DATA_MIN));
 }
@@ -160,7 +161,7 @@ static u32 xfer_blocks(const struct vring_ring *ring)
  * @vq: the virtqueue
  * @ring: the ring, @num set
  *
- * The cells themselves come when they are needed first.
+ * The cells themselves are allocated when they are first needed.
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM.
@@ -175,7 +176,7 @@ int vring_cell_alloc(struct vring_virtqueue *vq, struct vring_ring *ring)
 		return 0;
 
 	for (kind = 0; kind < VRING_CELL_KINDS; kind++) {
-		/* Without translation there is nothing to avoid but kmalloc(). */
+		/* Without translation, only tables have cells: they save kmalloc(). */
 		if (kind != VRING_CELL_TABLE && vq->mapping != VRING_MAP_CELLS)
 			continue;
 		if (kind == VRING_CELL_TABLE && !vq->indirect)
@@ -240,8 +241,8 @@ void vring_cell_free(struct vring_virtqueue *vq, struct vring_ring *ring)
 }
 
 /*
- * Where the lists of a request go: fill levels of the cells of its id.  Planned
- * once to count, and the same way again to do it.
+ * Where the lists of a request go: fill levels of the cells of its id.  The
+ * plan is made once to count, and again in the same way to copy and map.
  */
 struct cell_plan {
 	u16 id;
@@ -269,14 +270,14 @@ static bool plan_take(struct vring_virtqueue *vq, struct cell_plan *plan,
 	return true;
 }
 
-/* Of a list: its length and its longest entry, in bytes, and its entries. */
+/* The length of a list and of its longest entry in bytes, and its entries. */
 struct cell_list {
 	size_t len;
 	u32 longest;
 	u32 entries;
 };
 
-/* The kind of cell that a list goes into, and where; KINDS: it is mapped. */
+/* The kind of cell for a list, and where in it; KINDS if the list is mapped. */
 static enum vring_cell_kind plan_list(struct vring_virtqueue *vq,
 				      struct cell_plan *plan, bool in,
 				      const struct cell_list *list, u32 *offset)
@@ -300,7 +301,7 @@ static void plan_rewind(struct cell_plan *plan)
 	memset(plan->used, 0, sizeof(plan->used));
 }
 
-/* Look a list over, of which at most *left entries count. */
+/* Measure a list, of which at most *left entries count. */
 static struct cell_list list_measure(struct scatterlist *sg, u32 *left)
 {
 	struct cell_list list = { };
@@ -316,7 +317,7 @@ static struct cell_list list_measure(struct scatterlist *sg, u32 *left)
 
 /**
  * vring_cell_copy - copy between a cell and pages, which may be in high memory
- * @cell: the cell, or what else is shared with the device
+ * @cell: the cell, or other memory that is shared with the device
  * @page: the first of the pages
  * @offset: offset in @page in bytes, may be beyond it
  * @len: length in bytes
@@ -342,7 +343,7 @@ void vring_cell_copy(void *cell, struct page *page, size_t offset, size_t len,
 	}
 }
 
-/* What the request of an id holds; NULL if there has been no memory for it. */
+/* The state of an id's request; NULL if there was no memory for it. */
 static struct vring_xfer *xfer_of(const struct vring_virtqueue *vq, u16 id)
 {
 	struct vring_xfer *block = vq->ring.xfer[id / VRING_XFER_BLOCK];
@@ -350,7 +351,7 @@ static struct vring_xfer *xfer_of(const struct vring_virtqueue *vq, u16 id)
 	return likely(block) ? &block[id % VRING_XFER_BLOCK] : NULL;
 }
 
-/* The same, with memory that the id keeps for good; NULL if there is none. */
+/* The same, allocated for good if it is not there; NULL if memory is short. */
 static struct vring_xfer *xfer_get(struct vring_virtqueue *vq, u16 id)
 {
 	struct vring_xfer *xfer = xfer_of(vq, id);
@@ -376,7 +377,7 @@ static struct vring_copy *xfer_copies(struct vring_xfer *xfer)
 	return (void *)(xfer_sgs(xfer) + xfer->nout + xfer->nin);
 }
 
-/* Room for so many entries and copies, of which there are none yet. */
+/* Make room for this many entries and copies. */
 static int xfer_init(struct vring_xfer *xfer, u32 nout, u32 nin, u32 copies,
 		     gfp_t gfp)
 {
@@ -394,7 +395,7 @@ static int xfer_init(struct vring_xfer *xfer, u32 nout, u32 nin, u32 copies,
 	return xfer->mem ? 0 : -ENOMEM;
 }
 
-/* Take over the entries of the lists that are mapped, and map them. */
+/* Copy the driver's entries of the lists that are mapped, and map them. */
 static int xfer_map(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 		    struct cell_plan *plan, struct scatterlist *sgs[],
 		    unsigned int out_sgs, unsigned int in_sgs, u32 left)
@@ -443,16 +444,16 @@ static __always_inline void copy_to(struct vring_virtqueue *vq, void *cell,
 	vq->stats.bounced_bytes += sg->length;
 }
 
-/* Copy a list into its place in a cell, and remember the way back. */
+/* Copy a list into its place in a cell, and record how to copy it back. */
 static void xfer_copy(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 		      struct scatterlist *sg, u32 entries, void *cell,
 		      dma_addr_t addr, bool in)
 {
-	/* Only what is all there is, is copied back in part, see below. */
+	/* A part is copied back only if nothing is mapped, see vring_cell_unmap(). */
 	const bool copy = vring_copies_in(vq, in) || xfer->nin;
 
 	for (; entries--; sg = vring_sg_next(sg)) {
-		/* First: no poison may come back with what the device wrote. */
+		/* Before the copy: no poison may come back with the device's data. */
 		vring_kmsan_entry(sg, in);
 		if (copy)
 			copy_to(vq, cell, sg);
@@ -470,7 +471,7 @@ static void xfer_copy(struct vring_virtqueue *vq, struct vring_xfer *xfer,
 }
 
 /**
- * vring_cell_map_single - map a translated request of a single entry: no plan
+ * vring_cell_map_single - map a translated request of a single entry
  * @vq: the virtqueue, VRING_MAP_CELLS
  * @id: id of the descriptor
  * @sg: the entry
@@ -499,7 +500,7 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
 		if (vring_copies_in(vq, in))
 			copy_to(vq, cell, sg);
 		vring_dma_give_cell(vq, addr, len, in);
-		/* A cell that the device only reads needs nothing undone. */
+		/* For a cell that the device only reads, nothing has to be undone. */
 		if (!in)
 			return addr;
 	}
@@ -547,13 +548,14 @@ dma_addr_t vring_cell_map_single(struct vring_virtqueue *vq, u16 id,
  * @in_sgs: number of device-writable scatterlists
  * @gfp: how to allocate what a large request needs
  *
- * Lists that fit go into the cells of the request's id, all others are mapped
- * with one call a direction.  Entries are joined within a cell but not across
- * lists: there are devices that count on a header to be a segment of its own.
+ * Lists that fit are copied into the cells of the request's id.  All others are
+ * mapped with one call for each direction.  Entries are joined within a list
+ * but not across lists, because some devices expect a header to be a segment of
+ * its own.
  *
  * Context: any that @gfp allows, serialized by the driver.
- * Return: 0; -ENOMEM if something could not be mapped, -EINVAL if the lists have
- * less than @req->num entries: then nothing stays mapped; -EAGAIN if memory is
+ * Return: 0; or, with nothing mapped, -ENOMEM if something could not be mapped,
+ * -EINVAL if the lists have less than @req->num entries, -EAGAIN if memory is
  * short and the request has to be mapped with vring_dma_map().
  */
 int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
@@ -592,7 +594,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 			copies += in ? list.entries : 0;
 			continue;
 		}
-		/* The DMA API takes no entry so long for part of a list. */
+		/* The DMA API does not map an entry of this length in a list. */
 		if (unlikely(list.longest > max_seg))
 			apart[in] = true;
 		mapped[in] += list.entries;
@@ -650,7 +652,7 @@ int vring_cell_map(struct vring_virtqueue *vq, struct vring_request *req,
 	return 0;
 }
 
-/* Pass on what the device wrote to a piece of a cell, so many bytes at most. */
+/* Copy back what the device wrote to a piece of a cell, at most @max bytes. */
 static __always_inline u32 copy_back(struct vring_virtqueue *vq,
 				     const struct vring_copy *copy, u32 max)
 {
@@ -665,7 +667,7 @@ static __always_inline u32 copy_back(struct vring_virtqueue *vq,
 }
 
 /**
- * vring_cell_copy_back - undo vring_cell_map_single() of what was copied
+ * vring_cell_copy_back - undo vring_cell_map_single() of a copied entry
  * @vq: the virtqueue
  * @id: id of the descriptor
  * @len: as in vring_release()
@@ -678,7 +680,7 @@ void vring_cell_copy_back(struct vring_virtqueue *vq, u16 id, u32 len)
 }
 
 /**
- * vring_cell_unmap - unmap a translated request and copy back what it got
+ * vring_cell_unmap - unmap a translated request and copy its data back
  * @vq: the virtqueue
  * @id: id of its first descriptor
  * @len: as in vring_release()
@@ -698,7 +700,7 @@ void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, u32 len)
 	if (xfer->nin)
 		vring_dma_unmap_sgs(vq, sgs + xfer->nout, xfer->nin, true,
 				    xfer->apart[true], discard);
-	/* Where in the request a copy is, is known if nothing is between them. */
+	/* With mapped entries, the used length does not say what to copy. */
 	if (xfer->nin && !discard)
 		len = VRING_ALL;
 	for (i = 0; i < xfer->ncopies && len; i++)
@@ -707,11 +709,12 @@ void vring_cell_unmap(struct vring_virtqueue *vq, u16 id, u32 len)
 }
 
 /**
- * vring_cell_table - find a place for an indirect table in what a request has
+ * vring_cell_table - find a place for an indirect table in a cell or the pool
  * @vq: the virtqueue
  * @req: the request, mapped; @table and @table_len are filled in
  *
- * The caller fills it in and gives it to the device with vring_dma_give_cell().
+ * The caller fills in the table, and gives one in a cell to the device with
+ * vring_dma_give_cell().
  *
  * Context: any, serialized by the driver.
  * Return: the table, NULL if it fits nowhere or memory is short.

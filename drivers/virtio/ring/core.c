@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The core of virtio_ring: how requests are added and reaped, the free list and
- * what is in flight.  How a request looks to the device is split.c's and
- * packed.c's business, where it is mapped dma.c's, who notifies whom event.c's,
- * how a queue comes and goes queue.c's.
+ * The core of virtio_ring: adding and reaping requests, the free list, and the
+ * requests in flight.  split.c and packed.c have the layouts, dma.c maps,
+ * event.c has notifications and interrupts, and queue.c has the life of a
+ * queue.
  */
 #include <linux/align.h>
 #include <linux/device.h>
@@ -25,7 +25,7 @@ static struct vring_indirect *vring_alloc_indirect(u32 descs, u32 segs, gfp_t gf
 	/* The table is addressed through the linear mapping. */
 	gfp &= ~__GFP_HIGHMEM;
 
-	/* Virtio 1.2 section 2.7.5.3 wants no alignment; 16 is what rings have. */
+	/* Virtio 1.2 section 2.7.5.3 wants no alignment; rings have 16. */
 	head = ALIGN(struct_size(ind, segs, segs), sizeof(struct vring_desc));
 	len = array_size(descs, sizeof(struct vring_desc));
 	ind = kmalloc(size_add(head, len), gfp);
@@ -67,8 +67,8 @@ static void vring_fill_table(const struct vring_virtqueue *vq, void *table,
 }
 
 /*
- * Map a request into an indirect table of its own.  Returns NULL if it has to
- * go without one: there is no memory (*err is 0) or it cannot be mapped.
+ * Map a request into an indirect table of its own.  Returns NULL if that fails:
+ * there is no memory for a table (*err is 0), or something cannot be mapped.
  */
 static struct vring_indirect *
 vring_prepare_indirect(struct vring_virtqueue *vq, struct vring_request *req,
@@ -104,8 +104,8 @@ err_free:
 }
 
 /*
- * Put a mapped request into an indirect table, one that is there already or one
- * of its own.  Without memory for one it goes without.
+ * Put a mapped request into an indirect table: in a cell, in the pool, or in an
+ * allocation of its own.  Without memory for a table, the request gets none.
  */
 static struct vring_indirect *vring_add_table(struct vring_virtqueue *vq,
 					      struct vring_request *req,
@@ -138,9 +138,9 @@ static struct vring_indirect *vring_add_table(struct vring_virtqueue *vq,
 }
 
 /*
- * From the scatterlists to an indirect table in one pass, for a device that takes
- * physical addresses.  Returns 0; -EINVAL as virtqueue_add_sgs(); -EAGAIN if the
- * request has to go without a table, since there is no memory.
+ * Write an indirect table from the scatterlists in one pass, for a device that
+ * takes physical addresses.  Returns 0; -EINVAL as virtqueue_add_sgs(); -EAGAIN
+ * if there is no memory for a table.
  */
 static int vring_add_phys(struct vring_virtqueue *vq, struct vring_request *req,
 			  struct scatterlist *sgs[], unsigned int out_sgs,
@@ -164,7 +164,7 @@ static int vring_add_phys(struct vring_virtqueue *vq, struct vring_request *req,
 		kfree(ind);
 		return err;
 	}
-	/* Nothing of such a device has to be synchronized, a cell neither. */
+	/* For such a device nothing has to be synchronized, not even a cell. */
 	if (!ind)
 		return 0;
 	vring_dma_map_table(vq, ind);
@@ -175,7 +175,7 @@ static int vring_add_phys(struct vring_virtqueue *vq, struct vring_request *req,
 	return 0;
 }
 
-/* No room.  Devices that are slow to look have been prodded here since 2007. */
+/* No room.  The device is notified here since 2007, as it may have been slow. */
 static int vring_no_space(struct vring_virtqueue *vq, unsigned int out_sgs)
 {
 	if (out_sgs && !vq->packed)
@@ -199,7 +199,7 @@ static void vring_undo(struct vring_virtqueue *vq, u16 id, u8 undo,
 		vring_dma_unmap(vq, vq->ring.segs, id, num, !len);
 }
 
-/* A request is mapped: remember it, and take its ids off the free list. */
+/* A request is mapped: record it, and take its ids off the free list. */
 static __always_inline void
 vring_remember(struct vring_virtqueue *vq, u16 id, void *data, void *ctx,
 	       u32 in_len, u16 num, u16 last, u32 segs, u8 undo)
@@ -226,7 +226,7 @@ static __always_inline void vring_added(struct vring_virtqueue *vq, u16 num,
 	vq->stats.indirect_tables += table;
 
 	vq->num_added += vq->packed ? num : 1;
-	/* The count must not wrap before a driver that rarely kicks does. */
+	/* Kick before the count wraps, if the driver rarely does. */
 	if (unlikely(vq->num_added >= U16_MAX - VRING_MAX_NUM))
 		virtqueue_kick(&vq->vq);
 }
@@ -264,7 +264,7 @@ static int virtqueue_add(struct vring_virtqueue *vq, struct scatterlist *sgs[],
 		err = vring_add_phys(vq, &req, sgs, out_sgs, in_sgs, gfp, &ind);
 		if (likely(err != -EAGAIN))
 			goto mapped;
-		/* Without memory for a table it goes without. */
+		/* There is no memory for a table: use the ring's descriptors. */
 		tables = false;
 	}
 	if (vq->mapping == VRING_MAP_SEGS ||
@@ -329,9 +329,9 @@ mapped:
 }
 
 /*
- * virtqueue_add() for a single segment, as networks and many others have them:
- * there is nothing to gather.  @in, @premapped and @ctx are constants more often
- * than not.
+ * virtqueue_add() for a single segment, which network drivers and many others
+ * add.  There is nothing to gather.  @in, @premapped and @ctx are usually
+ * constants.
  */
 static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 						struct scatterlist *sg, bool in,
@@ -366,7 +366,7 @@ static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
 			return -ENOMEM;
 	} else {
 		addr = vring_pool_map_single(vq, id, sg, in, gfp, &undo);
-		/* No room there; to map a single segment takes no allocation. */
+		/* The pool has no room.  Mapping one segment needs no allocation. */
 		if (unlikely(addr == DMA_MAPPING_ERROR))
 			return virtqueue_add(vq, &sg, 1, !in, in, false, data,
 					     ctx, GFP_ATOMIC);
@@ -391,7 +391,7 @@ static __always_inline int virtqueue_add_single(struct vring_virtqueue *vq,
  * @ctx: context, on a queue with contexts
  * @gfp: how to allocate an indirect table
  *
- * Indirect tables are the ring's business as ever.
+ * The ring still maps its indirect tables itself.
  *
  * Context: as virtqueue_add_sgs().
  * Return: as virtqueue_add_sgs().
@@ -439,7 +439,7 @@ static __always_inline u16 __vring_release(struct vring_virtqueue *vq,
 
 	state->data = NULL;
 	vq->vq.num_free += num;
-	/* What is used in order is free in order: the links stay as they are. */
+	/* In order, requests are freed in the order of the links: these stay. */
 	if (vq->in_order)
 		return num;
 	vq->ring.segs[state->last].next = vq->free_head;
@@ -452,10 +452,10 @@ static __always_inline u16 __vring_release(struct vring_virtqueue *vq,
  * @vq: the virtqueue
  * @id: id of its first descriptor
  * @ctx: where to put its context, or NULL
- * @len: how many bytes of what the device wrote are wanted at least, VRING_ALL or
- *	less; 0: do not touch the buffers
+ * @len: number of bytes of the device's data that are needed at least, up to
+ *	VRING_ALL; 0: do not touch the buffers
  *
- * Undoes what was mapped and puts its ids on the free list.
+ * Unmaps the request and puts its ids on the free list.
  */
 void vring_release(struct vring_virtqueue *vq, u16 id, void **ctx, u32 len)
 {
@@ -504,16 +504,16 @@ static struct vring_used_buf vring_get_used_in_order(struct vring_virtqueue *vq)
  * @data: token that virtqueue_get_buf() returns, not NULL
  * @gfp: how to allocate an indirect table
  *
- * The scatterlists may be reused at once, the buffers belong to the device
+ * The scatterlists may be reused at once.  The buffers belong to the device
  * until virtqueue_get_buf() or virtqueue_detach_unused_buf() returns @data.
  * virtio 1.2 section 2.6.
  *
  * Context: any that @gfp allows; serialized by the driver with all other calls
- * on the queue but those that say otherwise.
+ * on the queue except those that say otherwise.
  * Return: 0, or with the queue as it was: -ENOSPC if there is no room until
  * something is reaped; -ENOMEM if memory or mappings are short; -EIO if the
  * queue is broken, or if every buffer is bounced and the request is larger than
- * swiotlb is; -EINVAL if the request is malformed or can never fit.
+ * swiotlb; -EINVAL if the request is malformed or can never fit.
  */
 int virtqueue_add_sgs(struct virtqueue *_vq, struct scatterlist *sgs[],
 		      unsigned int out_sgs, unsigned int in_sgs, void *data,
@@ -577,7 +577,7 @@ EXPORT_SYMBOL_GPL(virtqueue_add_inbuf);
  * @num: number of entries in @sg
  * @data: token that virtqueue_get_buf_ctx() returns, not NULL
  * @ctx: context that virtqueue_get_buf_ctx() returns
- * @gfp: how to make room for a copy, where buffers are copied
+ * @gfp: how to make room for a copy, if buffers are copied
  *
  * Context: as virtqueue_add_sgs().
  * Return: as virtqueue_add_sgs().
@@ -631,8 +631,9 @@ static __always_inline void *virtqueue_reap(struct vring_virtqueue *vq,
  * @len: bytes that the device wrote, never more than there was room for
  * @ctx: context of virtqueue_add_inbuf_ctx(), or NULL
  *
- * A claim to have written more than there was room for is cut down: devices in
- * use make it.  A device that returns what it does not have breaks the queue.
+ * If the device reports more bytes than there was room for, @len is limited to
+ * that room, since existing devices do so.  A device that returns a request
+ * that it does not have breaks the queue.
  *
  * Context: any, serialized by the driver.
  * Return: the token, NULL if there is nothing to reap or the queue is broken.
@@ -681,7 +682,7 @@ void *virtqueue_detach_unused_buf(struct virtqueue *_vq)
 		return data;
 	}
 	WARN_ON_ONCE(vq->vq.num_free != vq->ring.num);
-	/* In order the next request follows the last that was used. */
+	/* In order, the next request follows the last one that was used. */
 	if (vq->in_order)
 		vq->free_head = vq->oldest;
 	WRITE_ONCE(vq->in_batch, false);
@@ -693,10 +694,10 @@ EXPORT_SYMBOL_GPL(virtqueue_detach_unused_buf);
  * virtqueue_set_used_only - say that a queue is read up to the used length
  * @_vq: the virtqueue
  *
- * For a driver that looks at no byte beyond the length that virtqueue_get_buf()
- * reports.  Where buffers are copied, no more than that length is copied then.
- * A device that reports more than it wrote shows the driver what other requests
- * of the queue got, or what was in the buffer before.
+ * For a driver that reads no byte beyond the length that virtqueue_get_buf()
+ * reports.  If buffers are copied, only that length is then copied.  If a
+ * device reports more than it wrote, the driver sees data of other requests of
+ * the same queue, or the previous content of the buffer.
  *
  * Context: any, serialized by the driver.  Holds until the queue is deleted.
  */

@@ -13,9 +13,9 @@
 static void virtqueues_show_one(struct seq_file *s,
 				const struct vring_virtqueue *vq)
 {
-	/* Counters that move on while they are read are as good as any. */
+	/* The counters may change while they are read. */
 	const struct vring_stats stats = data_race(vq->stats);
-	/* So is this one, which the driver's side keeps below the size. */
+	/* So may this one, but it never exceeds the size. */
 	unsigned int num_free = data_race(vq->vq.num_free);
 	const char *name = vq->vq.name;
 
@@ -34,14 +34,14 @@ static void virtqueues_show_one(struct seq_file *s,
 		   stats.cell_bytes);
 }
 
-/* Not serialized with the queues' users: figures may be a request apart. */
+/* Not serialized with the users of the queues: counters may differ by a request. */
 static int virtqueues_show(struct seq_file *s, void *data)
 {
 	struct virtio_device *vdev = s->private;
 	struct virtqueue *vq;
 
 	seq_puts(s, "index name layout size in_use requests descriptors mappings bounced_bytes indirect_tables notifications cell_bytes\n");
-	/* Queues are freed after they left the list, and resized under the lock. */
+	/* Queues are freed after they leave the list, and resized under the lock. */
 	spin_lock(&vdev->vqs_list_lock);
 	list_for_each_entry(vq, &vdev->vqs, list)
 		virtqueues_show_one(s, to_vring(vq));
@@ -54,7 +54,7 @@ DEFINE_SHOW_ATTRIBUTE(virtqueues);
  * vring_debug_device_init - add the counters to a device's debugfs folder
  * @vdev: the virtio device, its folder made by virtio_debug_device_init()
  *
- * Goes away with the folder.
+ * The counters are removed with the folder.
  *
  * Context: may sleep.
  */

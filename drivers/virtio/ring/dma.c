@@ -2,8 +2,8 @@
 /*
  * The mapping side of virtio_ring: chooses the device that a virtio device's
  * memory is mapped for, and maps rings, requests and indirect tables for it.
- * No other file of the ring calls the DMA API or sees a physical address, but for
- * map.h and map.c, which say how this kernel does that.
+ * Besides map.h and map.c, which have the mapping functions of this kernel, no
+ * other file of the ring calls the DMA API or sees a physical address.
  */
 #include <linux/cc_platform.h>
 #include <linux/device.h>
@@ -22,11 +22,11 @@
 #include <trace/events/virtio_ring.h>
 
 /*
- * Make the virtio device itself a DMA device for which DMA addresses are
- * physical addresses.  Those have 64 bits in a descriptor, whatever the
- * transport; a legacy transport that is told the page frame number of a ring
- * has set the coherent mask to what that can reach.  Once in the life of the
- * virtio device.
+ * Make the virtio device itself a DMA device whose DMA addresses are physical
+ * addresses.  A descriptor has 64 bits for an address, whatever the transport.
+ * A legacy transport, which tells the device the page frame number of a ring,
+ * has limited the coherent mask.  This is done once in the life of the virtio
+ * device.
  */
 static void vring_make_phys_device(struct virtio_device *vdev)
 {
@@ -35,7 +35,7 @@ static void vring_make_phys_device(struct virtio_device *vdev)
 	if (!IS_ENABLED(CONFIG_HAS_DMA) || dev->dma_mask == &vdev->dma_mask)
 		return;
 	if (dma_set_physical(dev, &vdev->dma_mask))
-		dev_warn(dev, "no DMA with physical addresses\n");
+		dev_warn(dev, "cannot do DMA with physical addresses\n");
 }
 
 /**
@@ -46,7 +46,7 @@ static void vring_make_phys_device(struct virtio_device *vdev)
  */
 bool vring_platform_access(const struct virtio_device *vdev)
 {
-	/* Grants and swiotlb-xen belong to the parent, whatever was negotiated. */
+	/* On Xen, grants and swiotlb-xen are those of the parent in any case. */
 	return !virtio_has_dma_quirk(vdev) || xen_domain();
 }
 
@@ -54,11 +54,11 @@ bool vring_platform_access(const struct virtio_device *vdev)
  * vring_vdev_dma_device - the DMA device of a virtio device as a whole
  * @vdev: the virtio device
  *
- * The one that its virtqueues were created with, or, when it has none, the one
- * that they would be created with by default.
+ * This is the device that its virtqueues were created with.  Without
+ * virtqueues, it is the one that they would have by default.
  *
  * Context: takes the vqs_list_lock, does not sleep.
- * Return: the device; not a reference.
+ * Return: the device, without a reference.
  */
 struct device *vring_vdev_dma_device(struct virtio_device *vdev)
 {
@@ -92,7 +92,7 @@ static bool vring_dma_translated(struct device *dev)
  */
 bool vring_dma_forced_bounce(struct device *dev)
 {
-	/* dma-iommu bounces what it has to and nothing else. */
+	/* dma-iommu does not bounce every buffer, even if swiotlb is forced. */
 	return vring_bounces_all(dev) && !vring_dma_translated(dev);
 }
 
@@ -104,7 +104,7 @@ bool vring_dma_forced_bounce(struct device *dev)
  */
 size_t virtio_max_dma_size(const struct virtio_device *vdev)
 {
-	/* Nothing is changed, but what is called below knows no const. */
+	/* Nothing is changed, but the functions below do not take a const. */
 	struct virtio_device *dev = (struct virtio_device *)vdev;
 
 	if (!IS_ENABLED(CONFIG_HAS_DMA))
@@ -113,21 +113,22 @@ size_t virtio_max_dma_size(const struct virtio_device *vdev)
 		return vring_own_map_max(dev);
 	if (vring_platform_access(dev))
 		return dma_max_mapping_size(vring_vdev_dma_device(dev));
-	/* It is a DMA device only once it has virtqueues. */
+	/* The virtio device becomes a DMA device with its first virtqueue. */
 	return vring_bounces_all(&dev->dev) ?
 	       swiotlb_max_mapping_size(&dev->dev) : SIZE_MAX;
 }
 EXPORT_SYMBOL_GPL(virtio_max_dma_size);
 
 /**
- * virtio_max_request_size - how long a request may be to be mapped some day
+ * virtio_max_request_size - length of the longest request that can be mapped
  * @vdev: the virtio device, with its virtqueues
  *
- * Where every buffer is bounced, all buffers of a request are in swiotlb at the
- * same time.  A request that the pool has no room for even when nothing else is
- * in it would be retried for ever.  Within this limit, a quarter of the pool, and
- * with no more segments than it has pages, a request finds room once the requests
- * before it are done: each segment may begin and end in the middle of a slot.
+ * If every buffer is bounced, all buffers of a request are in swiotlb at the
+ * same time.  A request that does not fit into an empty pool would be retried
+ * for ever.  The limit is a quarter of the pool, because each segment may begin
+ * and end in the middle of a slot.  A request within the limit, with no more
+ * segments than the limit has pages, finds room once the requests before it are
+ * done.
  *
  * Context: takes the vqs_list_lock, does not sleep.
  * Return: the limit in bytes for all buffers of a request together, a page at
@@ -147,8 +148,8 @@ size_t virtio_max_request_size(const struct virtio_device *vdev)
 EXPORT_SYMBOL_GPL(virtio_max_request_size);
 
 /*
- * Of what could not be mapped, is there more than swiotlb ever has room for?  It
- * gives each segment slots of its own.
+ * A request could not be mapped: is it larger than swiotlb?  swiotlb gives each
+ * segment slots of its own.
  */
 static bool vring_never_fits(const struct vring_virtqueue *vq,
 			     struct scatterlist *sgs[], unsigned int lists,
@@ -177,7 +178,7 @@ static bool vring_never_fits(const struct vring_virtqueue *vq,
 
 /*
  * A kernel without the DMA API (CONFIG_NO_DMA: user mode Linux, MMU-less
- * boards) has physical addresses only; the compiler drops one side below.
+ * boards) has only physical addresses.  The compiler drops one side below.
  */
 static dma_addr_t vring_map_page(const struct vring_virtqueue *vq,
 				 struct page *page, size_t offset, size_t size,
@@ -204,8 +205,9 @@ static bool vring_mapping_error(const struct vring_virtqueue *vq,
 }
 
 /*
- * A remote processor's ring and buffers may be its own memory, none of our RAM:
- * it has a physical address, but nothing to map or to bounce.
+ * The ring and the buffers of a remote processor may be in its own memory,
+ * which is not RAM of this machine.  Such memory has a physical address, but
+ * cannot be mapped or bounced.
  */
 static bool vring_foreign_page(const struct vring_virtqueue *vq,
 			       struct page *page)
@@ -263,9 +265,9 @@ static void vring_unmap_segs(struct vring_virtqueue *vq,
 }
 
 /*
- * Must what is mapped for a device be synchronized?  Not coherent, accounted for
- * by DMA_API_DEBUG, or bounced.  Only the last may begin later, with the first
- * buffer for which swiotlb finds a reason.
+ * Do a device's mappings have to be synchronized?  They do if the device is not
+ * coherent, if DMA_API_DEBUG is on, or if buffers are bounced.  Only the last
+ * can change later, with the first buffer that swiotlb has to bounce.
  */
 static bool vring_dma_need_sync(struct device *dev)
 {
@@ -273,9 +275,10 @@ static bool vring_dma_need_sync(struct device *dev)
 }
 
 /*
- * A device that needs no unmapping and that vring_make_phys_device() made takes
- * physical addresses, also where those of other devices have an offset; unless
- * swiotlb takes every buffer, or memory encryption adds a bit to each address.
+ * Does a device without unmapping take physical addresses, even if those of
+ * other devices have an offset?  A device that vring_make_phys_device() made
+ * does, unless swiotlb is forced, or memory encryption adds a bit to each
+ * address.
  */
 static bool vring_dma_just_physical(const struct vring_virtqueue *vq)
 {
@@ -288,12 +291,13 @@ static bool vring_dma_just_physical(const struct vring_virtqueue *vq)
  * @vq: the virtqueue
  * @map: what the transport does the queue's DMA with
  *
- * With VIRTIO_F_ACCESS_PLATFORM (virtio 1.2 section 6.1) the device's accesses are
- * those of @map, a device of the DMA API or something that mapping functions of the
- * virtio device's own take.  Without it the device uses physical addresses, whatever
- * sits on its bus: the virtio device itself is then made a DMA device without IOMMU,
- * for which the DMA API gives just those.  Either is chosen here once and for all;
- * VRING_MAP_ONLY may have to be given up later.
+ * With VIRTIO_F_ACCESS_PLATFORM (virtio 1.2 section 6.1), memory is mapped for
+ * @map.  That is a device of the DMA API, or the argument of the virtio
+ * device's own mapping functions.  Without the feature, the device uses
+ * physical addresses, whatever IOMMU is on its bus.  The virtio device itself
+ * then becomes a DMA device without an IOMMU, for which the DMA API returns
+ * physical addresses.  The choice is final, except that VRING_MAP_ONLY may
+ * become VRING_MAP_SEGS later.
  *
  * Context: may sleep.
  */
@@ -340,7 +344,7 @@ void vring_dma_init_queue(struct vring_virtqueue *vq, union virtio_map map)
  * The array keeps its new length.
  *
  * Context: any that @gfp allows, serialized by the driver.
- * Return: false if memory is short; the array is as it was then.
+ * Return: true, or false if memory is short and the array is unchanged.
  */
 bool vring_dma_grow_scratch(struct vring_virtqueue *vq, u32 num, gfp_t gfp)
 {
@@ -365,13 +369,13 @@ bool vring_dma_grow_scratch(struct vring_virtqueue *vq, u32 num, gfp_t gfp)
  * @out_sgs: number of device-readable scatterlists
  * @in_sgs: number of device-writable scatterlists
  *
- * The segments follow the free list, which is left as it was, or, if @linear,
- * one another.  Nothing of @sgs is needed afterwards.
+ * The segments are at the ids of the free list, which does not change, or are
+ * consecutive if @linear is set.  @sgs is not needed afterwards.
  *
  * Context: that of virtqueue_add_*(): any, serialized by the driver.
- * Return: 0; -ENOMEM if something could not be mapped, -EIO if it never can,
- * -EINVAL if the lists have less than @req->num entries: then nothing stays
- * mapped.
+ * Return: 0; or, with nothing mapped, -ENOMEM if something could not be mapped,
+ * -EIO if the request can never be mapped, -EINVAL if the lists have less than
+ * @req->num entries.
  */
 int vring_dma_map(struct vring_virtqueue *vq, struct vring_request *req,
 		  struct scatterlist *sgs[], unsigned int out_sgs,
@@ -531,7 +535,7 @@ int vring_dma_write_table(struct vring_virtqueue *vq, struct vring_request *req,
 				in_sgs);
 }
 
-/* Undo what is in the scratch array up to @end, should there be anything. */
+/* Unmap the segments in the scratch array up to @end. */
 static void vring_only_unmap(struct vring_virtqueue *vq,
 			     const struct vring_seg *end)
 {
@@ -554,7 +558,8 @@ static void vring_only_unmap(struct vring_virtqueue *vq,
  * The segments are in the scratch array and need not be kept.
  *
  * Context: as vring_dma_map().
- * Return: as vring_dma_map(); -EAGAIN if the request has to be mapped with that.
+ * Return: as vring_dma_map(); -EAGAIN if the request has to be mapped with
+ * that.
  */
 int vring_dma_map_only(struct vring_virtqueue *vq, struct vring_request *req,
 		       struct scatterlist *sgs[], unsigned int out_sgs,
@@ -624,9 +629,9 @@ err_unmap:
  * @sg: the segment, a request of its own
  * @in: the device writes it
  *
- * If @vq->mapping was VRING_MAP_ONLY it is VRING_MAP_SEGS afterwards if the
- * segment, and whatever is mapped from then on, has to be unmapped.  Unless it is
- * VRING_MAP_ONLY or VRING_MAP_PHYS, vring_dma_keep_single() must follow.
+ * If the segment has to be unmapped although @vq->mapping is VRING_MAP_ONLY,
+ * @vq->mapping becomes VRING_MAP_SEGS.  If @vq->mapping is then neither
+ * VRING_MAP_ONLY nor VRING_MAP_PHYS, vring_dma_keep_single() must follow.
  *
  * Context: as vring_dma_map().
  * Return: its DMA address, DMA_MAPPING_ERROR if it could not be mapped.
@@ -682,10 +687,9 @@ u8 vring_dma_keep_single(struct vring_virtqueue *vq, u16 id, dma_addr_t addr,
  * @segs: the array that the segments are in
  * @first: index of the first of them
  * @num: how many there are
- * @discard: nobody wants what the device wrote; do not touch the buffers
+ * @discard: the data that the device wrote is not needed; do not touch the buffers
  *
- * Works from the private segments alone, whatever the device did to its
- * descriptors.
+ * Uses only the private segments, whatever the device did to its descriptors.
  *
  * Context: any, serialized by the driver.
  */
@@ -736,12 +740,12 @@ void vring_dma_unmap_table(struct vring_virtqueue *vq,
 }
 
 /**
- * vring_dma_map_sg - map an entry of its own for a device that translates
+ * vring_dma_map_sg - map a single entry for a translated device
  * @vq: the virtqueue
- * @sg: the entry, the ring's own, which has to stay until it is unmapped
+ * @sg: the entry, which belongs to the ring and stays until it is unmapped
  * @in: the device writes it
  *
- * With half of the work that a list takes.  vring_dma_unmap_sgs() undoes it.
+ * This takes half the work of mapping a list.  vring_dma_unmap_sgs() undoes it.
  *
  * Context: any, serialized by the driver.
  * Return: its DMA address, DMA_MAPPING_ERROR if it could not be mapped.
@@ -763,14 +767,15 @@ dma_addr_t vring_dma_map_sg(struct vring_virtqueue *vq, struct scatterlist *sg,
 /**
  * vring_dma_map_sgs - map a request's entries of one direction as one
  * @vq: the virtqueue
- * @sgs: the entries, the ring's own, which have to stay until they are unmapped
+ * @sgs: the entries, which belong to the ring and stay until they are unmapped
  * @num: how many
  * @in: the device writes them
  * @apart: map entry by entry; set if that was done
  *
- * One call, one range of addresses, one invalidation later on.  If there is no range of
- * that length, in a fragmented address space or for a device that reaches little
- * of it, each entry gets one of its own.
+ * One call maps all entries to one range of addresses, which needs one
+ * invalidation later.  If there is no range of that length, in a fragmented
+ * address space or for a device with a narrow mask, each entry gets a range of
+ * its own.
  *
  * Context: any, serialized by the driver.
  * Return: 0, or -ENOMEM: nothing stays mapped.
@@ -804,7 +809,7 @@ int vring_dma_map_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
  * @num: how many
  * @in: the device writes them
  * @apart: as vring_dma_map_sgs() left it
- * @discard: nobody wants what the device wrote
+ * @discard: the data that the device wrote is not needed
  *
  * Context: any, serialized by the driver.
  */
@@ -826,14 +831,15 @@ void vring_dma_unmap_sgs(struct vring_virtqueue *vq, struct scatterlist *sgs,
 
 /**
  * vring_dma_segs - write the segments of a list that was mapped
- * @cursor: where the list begins in what was mapped; moved to its end
+ * @cursor: beginning of the list in the mapped entries; moved to its end
  * @sg: the driver's list
  * @num: how many of its entries count
  * @flags: flags of the segments
  * @seg: where to write them
  *
- * A segment is what the driver's entry was, even where the DMA API joined entries:
- * there are devices that look for a segment in one mapping of their IOMMU.
+ * Each entry of the driver becomes a segment, even if the DMA API joined
+ * entries, because some devices look for a segment in one mapping of their
+ * IOMMU.
  *
  * Return: the segment after the last.
  */
@@ -855,7 +861,7 @@ struct vring_seg *vring_dma_segs(struct vring_cursor *cursor,
 }
 
 /**
- * vring_dma_max_seg - longest entry that vring_dma_map_sgs() may map with others
+ * vring_dma_max_seg - longest entry that may be mapped together with others
  * @vq: the virtqueue
  *
  * Return: the limit in bytes.
@@ -879,11 +885,12 @@ static enum dma_data_direction vring_cell_dir(const struct vring_virtqueue *vq,
  * @chunk: filled in
  * @in: the device writes it
  *
- * Mapped for one direction only, as the buffers that will go through it would
- * have been.
+ * The page is mapped for one direction only, like the buffers that will be
+ * copied through it.
  *
  * Context: any, serialized by the driver.
- * Return: 0; -ENOMEM if memory is short, or if the device has as much as it may.
+ * Return: 0; -ENOMEM if memory is short, or if the device has reached its
+ * limit.
  */
 int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 			  bool in)
@@ -891,12 +898,12 @@ int vring_dma_alloc_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 	atomic_t *pages = &vq->vq.vdev->cell_pages;
 	struct page *page;
 
-	/* A device that has all it may have asks for each request. */
+	/* A device that has reached its limit comes here with each request. */
 	if (atomic_read(pages) >= vq->cell_pages)
 		return -ENOMEM;
 	if (atomic_inc_return(pages) > vq->cell_pages)
 		goto err_count;
-	/* A cell stays for good: never from the reserves of who swaps out. */
+	/* A cell is kept for long: do not take it from the memory reserves. */
 	page = alloc_pages_node(dev_to_node(vq->dma_dev),
 				GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC |
 				__GFP_ZERO, 0);
@@ -938,7 +945,7 @@ void vring_dma_free_chunk(struct vring_virtqueue *vq, struct vring_chunk *chunk,
 }
 
 /**
- * vring_dma_give_cell - pass what was written to a cell on to the device
+ * vring_dma_give_cell - pass the content of a cell on to the device
  * @vq: the virtqueue
  * @addr: DMA address
  * @len: length in bytes
@@ -1009,12 +1016,12 @@ void vring_dma_free(const struct vring_virtqueue *vq, size_t size, void *mem,
 }
 
 /**
- * vring_dma_may_share - may a device get so much memory more to share for good?
+ * vring_dma_may_share - may a device get more memory to share for good?
  * @vq: the virtqueue, its DMA device bounced
  * @size: length in bytes
  *
- * Memory of a restricted pool is that which buffers are bounced in, too, those of
- * all devices that have the pool.  Half of it is left to them.
+ * All devices that have a restricted pool bounce their buffers in it, and
+ * shared memory comes from it as well.  Half of the pool is left for bouncing.
  *
  * Return: true if so.
  */
@@ -1032,8 +1039,8 @@ bool vring_dma_may_share(const struct vring_virtqueue *vq, size_t size)
  *
  * For drivers that map buffers themselves.
  *
- * Return: the device to hand to the DMA API; NULL if the virtio device has mapping
- * functions of its own.
+ * Return: the device to hand to the DMA API; NULL if the virtio device has
+ * mapping functions of its own.
  */
 struct device *virtqueue_dma_dev(struct virtqueue *_vq)
 {

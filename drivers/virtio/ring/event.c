@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What driver and device tell each other beside requests: notifications one
- * way, interrupts the other, whether either is wanted, and that a queue is out
- * of use.
+ * The events of a virtqueue: notifications to the device, interrupts from it,
+ * how each is suppressed, and taking a queue out of use.
  */
 #include <linux/device.h>
 #include <linux/export.h>
@@ -16,8 +15,9 @@
  * @vq: the virtqueue
  * @fmt: what the device did, without newline
  *
- * One message a queue, rate-limited over all queues.  Requests in flight stay
- * mapped until the driver detaches them, since the device may still use them.
+ * Prints one message for a queue, rate-limited over all queues.  Requests in
+ * flight stay mapped until the driver detaches them, since the device may still
+ * use them.
  *
  * Context: any.
  */
@@ -43,7 +43,8 @@ void vring_break(struct vring_virtqueue *vq, const char *fmt, ...)
  * virtqueue_kick_prepare - find out whether the device must be notified
  * @_vq: the virtqueue
  *
- * First half of virtqueue_kick(), for drivers that notify outside their lock.
+ * The first half of virtqueue_kick(), for drivers that notify outside their
+ * lock.
  *
  * Context: any, serialized by the driver.
  * Return: true if virtqueue_notify() has to follow.
@@ -60,7 +61,7 @@ EXPORT_SYMBOL_GPL(virtqueue_kick_prepare);
  * virtqueue_notify - notify the device
  * @_vq: the virtqueue
  *
- * Second half of virtqueue_kick().
+ * The second half of virtqueue_kick().
  *
  * Context: any, not serialized.
  * Return: false if the queue is broken or the transport failed, which breaks
@@ -83,7 +84,7 @@ bool virtqueue_notify(struct virtqueue *_vq)
 EXPORT_SYMBOL_GPL(virtqueue_notify);
 
 /**
- * virtqueue_kick - tell the device about what was added, if it wants to know
+ * virtqueue_kick - notify the device of added requests, if it asks for that
  * @vq: the virtqueue
  *
  * Context: any, serialized by the driver.
@@ -101,7 +102,7 @@ EXPORT_SYMBOL_GPL(virtqueue_kick);
  * virtqueue_disable_cb - ask the device not to interrupt
  * @_vq: the virtqueue
  *
- * A hint: the callback may run all the same.
+ * This is a hint: the callback may run all the same.
  *
  * Context: any, not serialized.
  */
@@ -117,7 +118,8 @@ EXPORT_SYMBOL_GPL(virtqueue_disable_cb);
  * virtqueue_enable_cb_prepare - ask for interrupts again
  * @_vq: the virtqueue
  *
- * What was used before may go without an interrupt: look with virtqueue_poll().
+ * No interrupt may come for requests that were used before.  Check for them
+ * with virtqueue_poll().
  *
  * Context: any, serialized by the driver.
  * Return: the state of the queue, opaque, for virtqueue_poll().
@@ -147,8 +149,8 @@ bool virtqueue_poll(struct virtqueue *_vq, unsigned int last_used_idx)
 		return false;
 
 	/*
-	 * The wish for interrupts before the look at the ring; pairs with the
-	 * device's barrier between using a buffer and reading the wish.
+	 * Ask for interrupts before reading the ring; pairs with the device's
+	 * barrier between using a buffer and reading whether to interrupt.
 	 */
 	virtio_mb(vq->weak_barriers);
 	return vring_batch_left(vq) ||
@@ -157,7 +159,7 @@ bool virtqueue_poll(struct virtqueue *_vq, unsigned int last_used_idx)
 EXPORT_SYMBOL_GPL(virtqueue_poll);
 
 /**
- * virtqueue_enable_cb - ask for interrupts again and look at the queue
+ * virtqueue_enable_cb - ask for interrupts again and check the queue
  * @_vq: the virtqueue
  *
  * Context: any, serialized by the driver.
@@ -173,7 +175,7 @@ EXPORT_SYMBOL_GPL(virtqueue_enable_cb);
  * virtqueue_enable_cb_delayed - ask for an interrupt when most is used
  * @_vq: the virtqueue
  *
- * For drivers that do not mind when buffers come back, as in transmission.
+ * For drivers that do not need their buffers back soon, as in transmission.
  *
  * Context: any, serialized by the driver.
  * Return: false if much has been used already, for which no interrupt may come;
@@ -227,7 +229,7 @@ irqreturn_t vring_interrupt(int irq, void *_vq)
 EXPORT_SYMBOL_GPL(vring_interrupt);
 
 /**
- * vring_notification_data - what to notify a device with that wants data
+ * vring_notification_data - data for a notification
  * @_vq: the virtqueue
  *
  * VIRTIO_F_NOTIFICATION_DATA, virtio 1.2 section 2.9.
@@ -298,7 +300,7 @@ static void vring_set_broken(struct virtio_device *vdev, bool broken)
  * virtio_break_device - take all queues of a device out of use
  * @dev: the virtio device
  *
- * For a device that is gone.  What runs already is not waited for.
+ * For a device that is gone.  Does not wait for calls that are running.
  */
 void virtio_break_device(struct virtio_device *dev)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The packed layout, virtio 1.2 section 2.8: one ring of descriptors that
- * driver and device both write, and two event suppression structures.  Writes
- * and reads the shared memory and nothing else; of what the device wrote only
- * used descriptors and its event structure are read, each field once.
+ * driver and device both write, and two event suppression structures.  This
+ * file only writes and reads the shared memory.  Of the device's data it reads
+ * only used descriptors and its event structure, and each field once.
  */
 #include <linux/align.h>
 #include <linux/cache.h>
@@ -45,7 +45,7 @@ static void packed_write_driver_flags(struct vring_packed *packed, u16 flags)
 	WRITE_ONCE(packed->driver->flags, cpu_to_le16(flags));
 }
 
-/* The event structures get cache lines of their own: two writers. */
+/* Driver and device each write one event structure: separate cache lines. */
 static size_t packed_driver_off(u32 num)
 {
 	return ALIGN(num * sizeof(struct vring_packed_desc), SMP_CACHE_BYTES);
@@ -96,14 +96,14 @@ void vring_packed_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 	packed->last_used = PACKED_WRAP;
 	packed->driver_flags = VRING_PACKED_EVENT_FLAG_ENABLE;
 
-	/* Nobody to call: tell the device that interrupts are no use. */
+	/* There is no callback: tell the device not to interrupt. */
 	if (!vq->vq.callback) {
 		packed->driver_flags = VRING_PACKED_EVENT_FLAG_DISABLE;
 		packed_write_driver_flags(packed, packed->driver_flags);
 	}
 }
 
-/* Write all of a descriptor but its flags, which may expose it. */
+/* Write a descriptor except for its flags, which may expose it. */
 static void packed_write_desc(struct vring_packed_desc *desc, dma_addr_t addr,
 			      u32 len, u16 id)
 {
@@ -118,13 +118,13 @@ static u16 packed_avail_bits(u16 pos)
 	return pos & PACKED_WRAP ? PACKED_AVAIL : PACKED_USED;
 }
 
-/* The chain is written but for the flags of its head, which expose it. */
+/* The chain is written except for the flags of its head: write them to expose it. */
 static __always_inline void packed_make_available(struct vring_virtqueue *vq,
 						  u16 head, u16 flags, u16 next)
 {
 	/*
-	 * The chain before the flags of its head; pairs with the device's read
-	 * barrier after it sees those flags.
+	 * Write the chain before the flags of its head; pairs with the device's
+	 * read barrier after it sees those flags.
 	 */
 	virtio_wmb(vq->weak_barriers);
 	WRITE_ONCE(vq->ring.packed.desc[head].flags, cpu_to_le16(flags));
@@ -212,7 +212,7 @@ bool vring_packed_more_used(const struct vring_virtqueue *vq)
 }
 
 /**
- * vring_packed_get_used - read the next used descriptor, virtio 1.2 section 2.8.22
+ * vring_packed_get_used - read the next used descriptor, section 2.8.22
  * @vq: the virtqueue
  *
  * Breaks the queue if the device returns an id that does not exist.
@@ -229,7 +229,7 @@ struct vring_used_buf vring_packed_get_used(struct vring_virtqueue *vq)
 		return used;
 
 	/*
-	 * The flags before the fields that they expose; pairs with the
+	 * Read the flags before the fields that they expose; pairs with the
 	 * device's write barrier before it writes those flags.
 	 */
 	virtio_rmb(vq->weak_barriers);
@@ -270,8 +270,8 @@ void vring_packed_put_used(struct vring_virtqueue *vq, u16 num)
  * vring_packed_kick_prepare - must the device be notified of what was added?
  * @vq: the virtqueue
  *
- * virtio 1.2 sections 2.8.14 and 2.8.21.3.  An event position that makes no
- * sense costs the device a notification or gets it one too many.
+ * virtio 1.2 sections 2.8.14 and 2.8.21.3.  If the device writes an invalid
+ * event position, it may miss a notification or get one too many.
  *
  * Return: true if so.
  */
@@ -285,8 +285,9 @@ bool vring_packed_kick_prepare(struct vring_virtqueue *vq)
 	u16 new, old, off_wrap, event, flags;
 
 	/*
-	 * The chain's flags before the device's wish for notifications; pairs
-	 * with the device's barrier between writing that and reading flags.
+	 * Write the chain's flags before reading whether the device wants to be
+	 * notified; pairs with the device's barrier between writing that and
+	 * reading flags.
 	 */
 	virtio_mb(vq->weak_barriers);
 
@@ -302,7 +303,7 @@ bool vring_packed_kick_prepare(struct vring_virtqueue *vq)
 
 	off_wrap = le16_to_cpu(device.event.off_wrap);
 	event = off_wrap & ~PACKED_WRAP;
-	/* A position of the lap before lies a ring's length below this one. */
+	/* A position in the previous lap is a ring's length below. */
 	if ((off_wrap ^ packed->next_avail) & PACKED_WRAP)
 		event -= vq->ring.num;
 	return vring_need_event(event, new, old);
@@ -324,7 +325,7 @@ void vring_packed_disable_cb(struct vring_virtqueue *vq)
 		return;
 	WRITE_ONCE(packed->driver_flags, VRING_PACKED_EVENT_FLAG_DISABLE);
 
-	/* The event has fired and is not armed again: saves a write. */
+	/* The event has fired and is not armed again: no need to write. */
 	if (old == VRING_PACKED_EVENT_FLAG_DESC &&
 	    READ_ONCE(vq->event_triggered))
 		return;
@@ -333,8 +334,9 @@ void vring_packed_disable_cb(struct vring_virtqueue *vq)
 }
 
 /*
- * The device is told even if it should know: a vring_packed_disable_cb() that
- * ran beside the last call of this may have told it otherwise, and left no trace.
+ * Always write the device's flags, even if they seem to be right.  A concurrent
+ * vring_packed_disable_cb() may have written them after the last call of this,
+ * and driver_flags does not show that.
  */
 static void packed_enable_cb(struct vring_virtqueue *vq, u16 pos)
 {
@@ -345,8 +347,9 @@ static void packed_enable_cb(struct vring_virtqueue *vq, u16 pos)
 	if (vq->event) {
 		WRITE_ONCE(packed->driver->off_wrap, cpu_to_le16(pos));
 		/*
-		 * The position before the flags that make it count; pairs with
-		 * the device's read of both in one access or with a barrier.
+		 * Write the position before the flags that enable it; pairs
+		 * with the device's read of both, in one access or with a
+		 * barrier.
 		 */
 		virtio_wmb(vq->weak_barriers);
 	}
@@ -388,8 +391,8 @@ bool vring_packed_enable_cb_delayed(struct vring_virtqueue *vq)
 					    vq->ring.num));
 
 	/*
-	 * The wish for interrupts before the look at the flags; pairs with the
-	 * device's barrier between writing used flags and reading the wish.
+	 * Ask for interrupts before reading the flags; pairs with the device's
+	 * barrier between writing used flags and reading whether to interrupt.
 	 */
 	virtio_mb(vq->weak_barriers);
 	return !packed_is_used(vq, vq->ring.packed.last_used);

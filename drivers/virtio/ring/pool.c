@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The pool of a virtqueue: memory that it shares with its device for good, where
- * swiotlb would copy every buffer (swiotlb=force, confidential guests).  What is
- * copied in any case is copied there: nothing has to be mapped, and no lock be
- * taken, since the driver serializes its calls.
+ * The pool of a virtqueue: memory that it shares with its device for good.  A
+ * virtqueue has a pool if swiotlb would copy every buffer (swiotlb=force,
+ * confidential guests).  The buffers are copied into the pool instead.  Nothing
+ * has to be mapped, and no lock is taken, since the driver serializes its
+ * calls.
  *
- * A request has one run of units for all that the device is to see of it.  The
- * largest lists come first, aligned to 4 KiB: hosts count on that.  What there is
- * no run for is left to swiotlb, and a work item makes the pool larger: shared
- * memory is slow to come by, and may have to be waited for.
+ * A request has one run of units for all its lists and its indirect table.  The
+ * largest lists come first, aligned to 4 KiB, because hosts expect that.  A
+ * request that finds no run goes through swiotlb, and a work item enlarges the
+ * pool.  Shared memory takes long to allocate, and the allocation may have to
+ * wait.
  *
- * The rules of swiotlb apply: what the device may write is copied in when the
- * request is added, and back when it completes.  All of the pool can be seen and
- * written by the device at any time, but only what is in use is looked at, once,
- * and where it goes is known from private memory.
+ * The rules of swiotlb apply: device-writable buffers are copied in when the
+ * request is added, and copied back when it completes.  The device can read and
+ * write all of the pool at any time.  But the driver reads only what is in use,
+ * and reads it once.  Where the data goes is known from private memory.
  */
 #include <linux/align.h>
 #include <linux/bitmap.h>
@@ -33,23 +35,23 @@
 
 #include "ring.h"
 
-/* Bytes that are taken and given back together. */
+/* Bytes of a unit: units are taken and given back as a whole. */
 #define POOL_UNIT	512U
 
-/* Large lists start at multiples of this, which is the blocks of a disk at most. */
+/* Large lists start at multiples of this, the largest block size of a disk. */
 #define POOL_PAGE	4096U
 
 /* Smaller lists and tables start at multiples of this. */
 #define POOL_ALIGN	16U
 
-/* Bytes of the smallest block, which the first one is, and of the largest. */
+/* Bytes of the first block, which is the smallest, and of the largest block. */
 #define POOL_FIRST	max_t(u32, SZ_64K, PAGE_SIZE)
 #define POOL_LARGEST	SZ_4M
 
-/* Unless memory is short each block has twice the size of the one before. */
+/* Unless memory is short, each block is twice as large as the one before. */
 #define POOL_BLOCKS	16
 
-/* How long not to ask again for memory that there was not, in jiffies. */
+/* How long to wait after a failed allocation before the next one, in jiffies. */
 #define POOL_RETRY	HZ
 
 static_assert(PAGE_SIZE % POOL_UNIT == 0);
@@ -78,14 +80,14 @@ struct pool_block {
  * @num: number of blocks
  * @last: the block to look at first
  * @block: the blocks
- * @growing: the work is to be done, or @grown has not been taken yet
+ * @growing: the work is pending, or @grown has not been taken yet
  * @size: bytes of the next block, if no request needs more; 0: there will be none
  * @want: bytes of the block to be allocated
- * @need: bytes that it has to have
- * @retry: when to ask again for a block that there was no memory for; 64 bits, as
- *	months may pass before the pool has to grow again
- * @grown: a new block, or an error; from the work to the queue
- * @work: allocates a block for who cannot wait
+ * @need: bytes that the block must have at least
+ * @retry: when to try again after a failed allocation; 64 bits, as months may pass
+ *	before the pool has to grow again
+ * @grown: a new block, or an error; passed from the work to the queue
+ * @work: allocates a block for callers that cannot wait
  */
 struct vring_pool {
 	struct vring_virtqueue *vq;
@@ -110,8 +112,8 @@ struct pool_piece {
 };
 
 /**
- * struct vring_run - what a request in flight has of the pool
- * @one: the piece that is copied back, if it is but one
+ * struct vring_run - the part of the pool that a request in flight has
+ * @one: the piece that is copied back, if there is only one
  * @many: the pieces otherwise
  * @pieces: how many
  * @table: where the indirect table is, in bytes, if the request has one
@@ -135,25 +137,26 @@ static_assert(POOL_LARGEST / POOL_UNIT <= U16_MAX);
 static_assert(POOL_BLOCKS <= U8_MAX);
 
 /*
- * Offsets in a run of the lists that were placed.  A request of any length is
- * planned, before it is found to be too long.
+ * Offsets of the lists in a run.  They have 64 bits, because a request of any
+ * length is planned before its length is checked.
  */
 struct pool_plan {
-	u64 large;		/* end of what is aligned to POOL_PAGE */
-	u64 small;		/* end of the rest, counted from there */
+	u64 large;		/* end of the lists that are aligned to POOL_PAGE */
+	u64 small;		/* end of the others, counted from there */
 };
 
 /* --- blocks --- */
 
 static u32 queue_pages(const struct vring_virtqueue *vq)
 {
-	/* Others read it, too, to share memory fairly: about is enough. */
+	/* Other queues read this to share memory; it need not be exact. */
 	return (u32)data_race(vq->stats.cell_bytes) / PAGE_SIZE;
 }
 
 /*
- * May a queue have so many pages more?  Half of the bound is kept for all queues
- * of the device, in equal shares, and the other half is for those who ask first.
+ * May a queue have @num pages more?  Half of the limit is kept for all queues
+ * of the device, in equal shares.  The other half is for the queues that ask
+ * first.
  */
 static bool pages_claim(struct vring_virtqueue *vq, u32 num)
 {
@@ -169,7 +172,7 @@ static bool pages_claim(struct vring_virtqueue *vq, u32 num)
 			kept += share - min(share, queue_pages(to_vring(other)));
 	spin_unlock(&vdev->vqs_list_lock);
 
-	/* Nobody's share is worth as much as somebody's first block. */
+	/* A queue without a block goes before the shares of others. */
 	if (!own || own + num <= share)
 		kept = 0;
 	if (atomic_add_return(num, &vdev->cell_pages) <= vq->cell_pages - kept)
@@ -195,7 +198,7 @@ static struct pool_block *block_alloc(struct vring_virtqueue *vq, u32 size)
 				     __GFP_NOMEMALLOC);
 	if (!block->mem)
 		goto err_free;
-	/* Not cached, for a device that sees no caches: swiotlb is faster. */
+	/* The device is not coherent, and this is not cached: use swiotlb. */
 	if (is_vmalloc_addr(block->mem)) {
 		vring_dma_free(vq, size, block->mem, block->addr);
 		err = -EOPNOTSUPP;
@@ -244,8 +247,8 @@ static void block_taken(struct pool_block *block, u32 unit, u32 units)
 }
 
 /*
- * Take what follows the run before: most often it is free, and within a word of the
- * bitmap.  False if it is not.
+ * Take the units after the last run.  They are usually free, and in one word of
+ * the bitmap.  Returns false if they are not.
  */
 static __always_inline bool block_take_next(struct pool_block *block, u32 units,
 					    u32 align, u16 *unit)
@@ -267,7 +270,7 @@ static __always_inline bool block_take_next(struct pool_block *block, u32 units,
 	return true;
 }
 
-/* Take a run from anywhere in a block; false if it has none. */
+/* Take a run anywhere in a block; returns false if the block has none. */
 static bool block_take(struct pool_block *block, u32 units, u32 align, u16 *unit)
 {
 	unsigned long at;
@@ -291,13 +294,13 @@ static bool block_take(struct pool_block *block, u32 units, u32 align, u16 *unit
 
 static void pool_alloc(struct vring_pool *pool)
 {
-	/* Who deletes the queue of a disk waits for this work: no I/O for its sake. */
+	/* Deleting the queue of a disk waits for this work: it must not do I/O. */
 	unsigned int noio = memalloc_noio_save();
 	struct pool_block *block;
 	u32 size = pool->want;
 
 	block = block_alloc(pool->vq, size);
-	/* There may be no piece of memory that is so long, or not so much left. */
+	/* Memory may be fragmented or short: try smaller blocks. */
 	while (IS_ERR(block) && PTR_ERR(block) != -EOPNOTSUPP &&
 	       size / 2 >= pool->need) {
 		size /= 2;
@@ -313,7 +316,7 @@ static void pool_work(struct work_struct *work)
 	pool_alloc(container_of(work, struct vring_pool, work));
 }
 
-/* Has the work brought a block? */
+/* Take the block that the work has allocated; returns false if there is none. */
 static bool pool_grown(struct vring_pool *pool)
 {
 	/* Pairs with pool_alloc(). */
@@ -336,8 +339,9 @@ static bool pool_grown(struct vring_pool *pool)
 }
 
 /*
- * Have a block allocated that a run of so many bytes fits into: at once if the driver
- * can wait.  A network card fills its queues so, with all that they have room for.
+ * Have a block allocated that has room for a run of @len bytes.  This is done
+ * at once if the driver can wait.  When a network card fills its queues, it can
+ * wait.
  */
 static void pool_grow(struct vring_pool *pool, u32 len, gfp_t gfp)
 {
@@ -349,7 +353,7 @@ static void pool_grow(struct vring_pool *pool, u32 len, gfp_t gfp)
 		return;
 	size = roundup_pow_of_two(max(pool->size, len));
 	need = roundup_pow_of_two(max(len, POOL_FIRST));
-	/* What is left, if that is less. */
+	/* Take what is left of the limit, if that is less. */
 	while (size / PAGE_SIZE + atomic_read(&vq->vq.vdev->cell_pages) >
 	       vq->cell_pages) {
 		size /= 2;
@@ -365,8 +369,8 @@ static void pool_grow(struct vring_pool *pool, u32 len, gfp_t gfp)
 		return;
 	}
 	/*
-	 * Freezable: contiguous memory may have to wait for writeback, and a disk that
-	 * is suspended, which deletes its queues, has none.
+	 * Freezable: an allocation of contiguous memory may wait for writeback,
+	 * and a suspended disk, whose queues are deleted, does no writeback.
 	 */
 	queue_work(system_freezable_wq, &pool->work);
 }
@@ -382,7 +386,7 @@ int vring_pool_init_queue(struct vring_virtqueue *vq)
 {
 	struct vring_pool *pool;
 
-	/* Neither where buffers are not to be copied here, as the checkers want. */
+	/* With bounce_max=-1, which checkers need, the ring copies no buffers. */
 	if (!IS_ENABLED(CONFIG_HAS_DMA) || !vq->bounce || !vq->small_max)
 		return 0;
 	pool = kzalloc(sizeof(*pool), GFP_KERNEL);
@@ -393,7 +397,7 @@ int vring_pool_init_queue(struct vring_virtqueue *vq)
 	INIT_WORK(&pool->work, pool_work);
 	vq->pool = pool;
 	vq->mapping = VRING_MAP_POOL;
-	/* Section 2.7.4, legacy interface: there a header is a segment of its own. */
+	/* A legacy device needs a header in a segment of its own, section 2.7.4. */
 	if (virtio_has_feature(vq->vq.vdev, VIRTIO_F_VERSION_1) ||
 	    __virtio_test_bit(vq->vq.vdev, VIRTIO_F_ANY_LAYOUT))
 		vq->join_max = PAGE_SIZE;
@@ -401,7 +405,7 @@ int vring_pool_init_queue(struct vring_virtqueue *vq)
 }
 
 /**
- * vring_pool_free_queue - free the pool of a queue that has no request in flight
+ * vring_pool_free_queue - free the pool of a queue without requests in flight
  * @vq: the virtqueue
  *
  * Context: may sleep.
@@ -440,9 +444,9 @@ int vring_pool_alloc(const struct vring_virtqueue *vq, struct vring_ring *ring)
 /* --- requests --- */
 
 /*
- * A request without a run goes through swiotlb.  If that is full as well, swiotlb
- * writes a message only where nothing will make room: the pool does not grow, and no
- * request is in flight.
+ * A request without a run goes through swiotlb.  If swiotlb is full as well, it
+ * writes a message only if nothing will make room: the pool does not grow, and
+ * no request is in flight.
  */
 static bool run_none(struct vring_virtqueue *vq)
 {
@@ -452,7 +456,7 @@ static bool run_none(struct vring_virtqueue *vq)
 	return false;
 }
 
-/* Look for a run in all blocks, and in a new one; false if there is none now. */
+/* Search all blocks and a new one for a run; returns false if there is none now. */
 static noinline bool run_search(struct vring_virtqueue *vq, struct vring_run *run,
 				u32 align, gfp_t gfp)
 {
@@ -477,7 +481,7 @@ taken:
 	return true;
 }
 
-/* Take a run of so many bytes; false if there is none now. */
+/* Take a run of @len bytes; returns false if there is none now. */
 static bool run_take(struct vring_virtqueue *vq, struct vring_run *run,
 		     u64 len, u32 align, gfp_t gfp)
 {
@@ -521,7 +525,7 @@ static dma_addr_t run_addr(const struct pool_block *block,
 	return block->addr + run->unit * POOL_UNIT;
 }
 
-/* How the device finds a list of so many bytes aligned. */
+/* The alignment of a list of @len bytes. */
 static u32 list_align(u64 len)
 {
 	if (len >= POOL_PAGE)
@@ -529,7 +533,7 @@ static u32 list_align(u64 len)
 	return len >= POOL_UNIT ? POOL_UNIT : POOL_ALIGN;
 }
 
-/* Place a list; returns its offset among the large ones or among the others. */
+/* Place a list; returns its offset in the large lists or in the others. */
 static u64 plan_list(struct pool_plan *plan, u64 len)
 {
 	const u32 align = list_align(len);
@@ -540,18 +544,18 @@ static u64 plan_list(struct pool_plan *plan, u64 len)
 	return at;
 }
 
-/* Where the others begin. */
+/* The offset of the other lists. */
 static u64 plan_others(const struct pool_plan *plan)
 {
 	return ALIGN(plan->large, POOL_UNIT);
 }
 
-/* Copy an entry into a run, and remember the way back. */
+/* Copy an entry into a run, and record how to copy it back. */
 static void run_copy(struct vring_virtqueue *vq, struct vring_run *run,
 		     struct pool_piece *pieces, struct scatterlist *sg,
 		     void *mem, size_t at, bool in)
 {
-	/* First: no poison may come back with what the device wrote. */
+	/* Before the copy: no poison may come back with the device's data. */
 	vring_kmsan_entry(sg, in);
 	if (vring_copies_in(vq, in)) {
 		vring_cell_copy(mem + at, sg_page(sg), sg->offset, sg->length,
@@ -573,7 +577,7 @@ static void run_copy(struct vring_virtqueue *vq, struct vring_run *run,
  * @id: id of the descriptor
  * @sg: the entry
  * @in: the device writes it
- * @gfp: how to make the pool larger
+ * @gfp: how to enlarge the pool
  * @undo: what completion has to undo
  *
  * Context: any that @gfp allows, serialized by the driver.
@@ -596,8 +600,8 @@ dma_addr_t vring_pool_map_single(struct vring_virtqueue *vq, u16 id,
 }
 
 /*
- * Number of segments that a list makes.  Entries that are in a run next to each other
- * are one, up to a page: there is no device that takes less.
+ * Number of segments of a list.  Neighbouring entries in a run are joined, up
+ * to a page, since every device accepts a segment of a page.
  */
 static u32 list_segs(const struct vring_virtqueue *vq, struct scatterlist *sg,
 		     u32 *left, u64 *len, u32 *entries)
@@ -627,8 +631,8 @@ static u32 list_segs(const struct vring_virtqueue *vq, struct scatterlist *sg,
  * @in_sgs: number of device-writable scatterlists
  * @gfp: how to allocate what a large request needs
  *
- * Entries are joined within a list but not across lists, as in cell.c.  Of what
- * the driver mapped itself only the indirect table goes there.
+ * Entries are joined within a list but not across lists, as in cell.c.  If the
+ * driver mapped the buffers itself, only the indirect table is in the pool.
  *
  * Context: any that @gfp allows, serialized by the driver.
  * Return: 0; -EINVAL if the lists have less than @req->num entries; -EAGAIN if
@@ -732,7 +736,7 @@ int vring_pool_map(struct vring_virtqueue *vq, struct vring_request *req,
 }
 
 /**
- * vring_pool_table - the place that a request's run has for its indirect table
+ * vring_pool_table - the place for the indirect table in a request's run
  * @vq: the virtqueue
  * @req: the request, VRING_UNDO_POOL set; @table is filled in
  *
@@ -749,7 +753,7 @@ void *vring_pool_table(struct vring_virtqueue *vq, struct vring_request *req)
 }
 
 /**
- * vring_pool_unmap - copy back what a request got, and free its run
+ * vring_pool_unmap - copy back the data of a request, and free its run
  * @vq: the virtqueue
  * @id: id of its first descriptor
  * @len: as in vring_release()
@@ -764,7 +768,7 @@ void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, u32 len)
 	void *mem = run_mem(block, run);
 	u32 i, n;
 
-	/* The device writes one after another: their order is the request's. */
+	/* The pieces are in the request's order, which the device writes in. */
 	for (i = 0; i < run->pieces && len; i++, piece++, len -= n) {
 		n = min(piece->len, len);
 		vring_cell_copy(mem + piece->at, piece->page, piece->offset, n,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a virtqueue: creation and deletion, resize and reset, the memory
- * that goes with it, and where that is.
+ * The life of a virtqueue: creation and deletion, resize and reset, its memory
+ * and the addresses of that memory.
  */
 #include <linux/bottom_half.h>
 #include <linux/device.h>
@@ -67,22 +67,22 @@ static int vring_alloc_ring(struct vring_virtqueue *vq, struct vring_ring *ring,
 	return err;
 }
 
-/* Is this a length that the layout can have? */
+/* Can a ring of this layout have @num descriptors? */
 static bool vring_num_valid(const struct vring_virtqueue *vq, u32 num)
 {
 	return num && num <= VRING_MAX_NUM && (vq->packed || is_power_of_2(num));
 }
 
 /*
- * Put the queue into its initial state, all descriptors free; the ring memory
- * has been zeroed by whoever allocated it, or by virtqueue_reset().
+ * Put the queue into its initial state, with all descriptors free.  The ring
+ * memory was zeroed when it was allocated, or by virtqueue_reset().
  */
 static void vring_init_queue(struct vring_virtqueue *vq)
 {
 	struct vring_ring *ring = &vq->ring;
 	u32 i;
 
-	/* In order the ids go round and round, virtio 1.2 section 2.7.9. */
+	/* In order, the ids form a circle, virtio 1.2 section 2.7.9. */
 	for (i = 0; i < ring->num; i++)
 		ring->segs[i].next = i + 1 < ring->num ? i + 1 : 0;
 	vq->free_head = 0;
@@ -120,7 +120,7 @@ vring_alloc_queue(unsigned int index, unsigned int align,
 		       virtio_has_feature(vdev, VIRTIO_RING_F_INDIRECT_DESC);
 	vq->weak_barriers = weak_barriers &&
 			    !virtio_has_feature(vdev, VIRTIO_F_ORDER_PLATFORM);
-	/* Until the device is ready nothing is to come from it. */
+	/* Before DRIVER_OK the device must not send interrupts. */
 	vq->broken = IS_ENABLED(CONFIG_VIRTIO_HARDEN_NOTIFICATION);
 	vring_dma_init_queue(vq, map);
 	vring_cell_init_queue(vq);
@@ -155,7 +155,7 @@ static struct virtqueue *vring_register_queue(struct vring_virtqueue *vq)
 	return &vq->vq;
 }
 
-/* Without anything else said it is the parent that does DMA. */
+/* By default, memory is mapped for the parent. */
 static union virtio_map vring_parent_map(const struct virtio_device *vdev)
 {
 	return (union virtio_map) { .dma_dev = vdev->dev.parent };
@@ -175,7 +175,7 @@ vring_create(unsigned int index, unsigned int num, unsigned int align,
 	if (!vq)
 		return NULL;
 	if (!vring_num_valid(vq, num)) {
-		dev_warn(&vdev->dev, "%s: %u is no length for a queue\n", name,
+		dev_warn(&vdev->dev, "%s: a queue cannot have %u entries\n", name,
 			 num);
 		goto err_free;
 	}
@@ -205,9 +205,8 @@ err_free:
  * @notify: doorbell; returns false if the device is gone
  * @callback: called by vring_interrupt(), or NULL
  * @name: for messages; must live as long as the queue
- * @map: what the transport does this queue's DMA with, or, if @vdev has mapping
- *	functions of its own, what those take; not used if the device lacks
- *	VIRTIO_F_ACCESS_PLATFORM
+ * @map: the DMA device of this queue or, if @vdev has mapping functions of its own,
+ *	their argument; not used if the device lacks VIRTIO_F_ACCESS_PLATFORM
  *
  * Context: may sleep.
  * Return: the virtqueue, NULL if memory is short or @num impossible.
@@ -223,7 +222,7 @@ struct virtqueue *vring_create_virtqueue_map(unsigned int index,
 					     const char *name,
 					     union virtio_map map)
 {
-	/* Such a device may be hardware, which means its alignment. */
+	/* The device may be hardware, which needs the alignment it asks for. */
 	return vring_create(index, num, vring_align, false, vdev, weak_barriers,
 			    may_reduce_num, ctx, notify, callback, name, map);
 }
@@ -233,8 +232,8 @@ EXPORT_SYMBOL_GPL(vring_create_virtqueue_map);
  * vring_create_virtqueue - create a virtqueue
  * @index: index of the queue, from 0
  * @num: number of descriptors, for the split layout a power of two
- * @vring_align: alignment of the split layout's used ring in bytes; it begins
- *	four bytes further on if an entry would be in two pages and @vdev has
+ * @vring_align: alignment of the split layout's used ring in bytes; the used ring
+ *	begins four bytes later if an entry would be in two pages and @vdev has
  *	VIRTIO_F_ACCESS_PLATFORM
  * @vdev: the virtio device, features negotiated
  * @weak_barriers: the device is a CPU of this machine
@@ -278,7 +277,7 @@ EXPORT_SYMBOL_GPL(vring_create_virtqueue);
  * @callback: called by vring_interrupt(), or NULL
  * @name: for messages; must live as long as the queue
  *
- * Such a queue cannot be resized or reset, and has no DMA addresses to ask for.
+ * Such a queue cannot be resized or reset.  Its ring has no DMA addresses.
  *
  * Context: may sleep.
  * Return: the virtqueue, NULL if memory is short, @num impossible or the packed
@@ -301,7 +300,7 @@ struct virtqueue *vring_new_virtqueue(unsigned int index, unsigned int num,
 	if (vq->packed || !vring_num_valid(vq, num))
 		goto err_free;
 
-	/* Its buffers may be nothing that can be mapped or copied, see dma.c. */
+	/* Its buffers may be unfit to be mapped or copied, see dma.c. */
 	if (vq->mapping != VRING_MAP_CELLS)
 		vq->mapping = VRING_MAP_SEGS;
 	vring_pool_free_queue(vq);
@@ -323,8 +322,8 @@ EXPORT_SYMBOL_GPL(vring_new_virtqueue);
  * vring_del_virtqueue - delete a virtqueue
  * @_vq: the virtqueue, not used by the device any more
  *
- * Requests that the driver did not detach are unmapped.  Their buffers, which
- * may be gone, are not touched, and their tokens are lost.
+ * Requests that the driver did not detach are unmapped.  Their buffers are not
+ * touched, since they may have been freed.  Their tokens are lost.
  *
  * Context: may sleep, interrupts enabled.
  */
@@ -346,9 +345,9 @@ void vring_del_virtqueue(struct virtqueue *_vq)
 EXPORT_SYMBOL_GPL(vring_del_virtqueue);
 
 /*
- * Not stopped after all: make up for an interrupt that came meanwhile.  The
- * callback runs in the context of an interrupt handler, which is a thread if
- * PREEMPT_RT is configured.
+ * The queue was not stopped after all: call the handler for an interrupt that
+ * was ignored meanwhile.  The callback runs in the context of an interrupt
+ * handler, which is a thread if PREEMPT_RT is configured.
  */
 static void vring_resume_queue(struct vring_virtqueue *vq)
 {
@@ -376,9 +375,9 @@ static int vring_stop_queue(struct vring_virtqueue *vq,
 	int err;
 
 	/*
-	 * An interrupt that is under way must not look at a ring that goes or
-	 * comes.  The transport waits for handlers that run already, those that
-	 * start later see this.
+	 * An interrupt handler must not look at a ring that is being replaced.
+	 * The transport waits for handlers that are running.  Handlers that
+	 * start later see this flag.
 	 */
 	WRITE_ONCE(vq->stopped, true);
 	err = vq->vq.vdev->config->disable_vq_and_reset(&vq->vq);
@@ -414,23 +413,23 @@ static int vring_may_reset(const struct vring_virtqueue *vq)
 }
 
 /**
- * virtqueue_resize - give a live queue another length
+ * virtqueue_resize - change the length of a live queue
  * @_vq: the virtqueue
  * @num: number of descriptors, for the split layout a power of two
  * @recycle: called with the token of each request that was not used
  * @recycle_done: called when there are no more of them, or NULL
  *
- * virtio 1.2 section 2.6.1.  The new ring is allocated first: if that fails the
- * queue goes on undisturbed and nothing is recycled.
+ * virtio 1.2 section 2.6.1.  The new ring is allocated first.  If that fails,
+ * the queue goes on as before and nothing is recycled.
  *
  * Context: may sleep, serialized by the driver.
- * Return: 0 if the queue has the new length (a shorter one if memory is short
- * and the transport allows it), or had it before; with the queue working as it
- * was: -ENOMEM if memory is short, -E2BIG if @num is more than
- * the device has, -EINVAL if @num is no length for the layout, -ENOENT if the
- * transport cannot reset a queue, -EPERM if the caller owns the ring, or the
- * transport's error if the reset failed; -EBUSY if the device did not take the
- * queue up again, which then does not work.
+ * Return: 0 if the queue has the new length, or had it before.  The length is
+ * smaller if memory is short and the transport allows it.  With the queue
+ * working as before: -ENOMEM if memory is short, -E2BIG if @num is more than
+ * the device has, -EINVAL if the layout cannot have the length @num, -ENOENT if
+ * the transport cannot reset a queue, -EPERM if the caller owns the ring, or
+ * the transport's error if the reset failed.  -EBUSY if the device did not
+ * enable the queue again, which then does not work.
  */
 int virtqueue_resize(struct virtqueue *_vq, u32 num,
 		     void (*recycle)(struct virtqueue *vq, void *buf),
@@ -462,7 +461,7 @@ int virtqueue_resize(struct virtqueue *_vq, u32 num,
 		vring_free_ring(vq, &ring);
 		return err;
 	}
-	/* Whoever goes over the device's queues sees one of the two, in full. */
+	/* Code that walks the device's queues sees either ring as a whole. */
 	spin_lock(&_vq->vdev->vqs_list_lock);
 	swap(vq->ring, ring);
 	_vq->num_free = vq->ring.num;
@@ -481,9 +480,9 @@ EXPORT_SYMBOL_GPL(virtqueue_resize);
  * virtio 1.2 section 2.6.1.
  *
  * Context: may sleep, serialized by the driver.
- * Return: 0; with the queue working as it was: -ENOENT if the transport cannot
+ * Return: 0.  With the queue working as before: -ENOENT if the transport cannot
  * reset a queue, -EPERM if the caller owns the ring, or the transport's error
- * if the reset failed; -EBUSY if the device did not take the queue up again,
+ * if the reset failed.  -EBUSY if the device did not enable the queue again,
  * which then does not work.
  */
 int virtqueue_reset(struct virtqueue *_vq,
@@ -506,11 +505,11 @@ int virtqueue_reset(struct virtqueue *_vq,
 EXPORT_SYMBOL_GPL(virtqueue_reset);
 
 /**
- * vring_transport_features - drop transport features that the ring has not got
+ * vring_transport_features - drop transport features unknown to the ring
  * @vdev: the virtio device; its feature bits are changed
  *
- * Bits 28 to 41 are about rings and transports, virtio 1.2 section 6.  A
- * transport sets those of its own after this.
+ * Bits 28 to 41 are for rings and transports, virtio 1.2 section 6.  A
+ * transport sets its own bits after this call.
  */
 void vring_transport_features(struct virtio_device *vdev)
 {
@@ -534,16 +533,16 @@ EXPORT_SYMBOL_GPL(vring_transport_features);
  * @_vq: the virtqueue
  *
  * Context: any, not serialized.
- * Return: the number, beside a resize the old or the new one.
+ * Return: the number; during a resize, the old or the new one.
  */
 unsigned int virtqueue_get_vring_size(const struct virtqueue *_vq)
 {
-	/* One aligned word of a ring that virtqueue_resize() exchanges as a whole. */
+	/* One aligned word, which virtqueue_resize() exchanges as a whole. */
 	return data_race(to_vring(_vq)->ring.num);
 }
 EXPORT_SYMBOL_GPL(virtqueue_get_vring_size);
 
-/* A ring that the caller owns has addresses that only the caller knows. */
+/* Only the caller of vring_new_virtqueue() knows the addresses of its ring. */
 static dma_addr_t vring_addr(const struct virtqueue *_vq, bool avail, bool used)
 {
 	const struct vring_virtqueue *vq = to_vring(_vq);

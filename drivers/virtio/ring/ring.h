@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of virtio_ring know of each other.
+ * The interface between the files of virtio_ring.
  *
  * core.c owns the free list and the state of the requests in flight, event.c
- * notifications and interrupts, queue.c the life of a virtqueue; split.c and
- * packed.c write and read the memory that is shared with the device; dma.c
- * maps, in the way that map.h and map.c say this kernel has, and cell.c spares it
- * the trouble where mapping is dear, pool.c where all is copied.  Everything the driver side needs later is in the private structures
- * below, never in shared memory.
+ * owns notifications and interrupts, and queue.c the life of a virtqueue.
+ * split.c and packed.c write and read the memory that is shared with the
+ * device.  dma.c maps; map.h and map.c have the functions that this kernel maps
+ * with.  cell.c copies small buffers where mapping is expensive, and pool.c
+ * copies requests where every buffer is bounced.  What the driver side needs
+ * later is in the private structures below, never in shared memory.
  */
 #ifndef _VIRTIO_RING_RING_H
 #define _VIRTIO_RING_RING_H
@@ -35,12 +36,13 @@
  * @flags: VRING_SEG_*
  * @next: index of the segment that follows, in &vring_ring.segs
  *
- * What has to be unmapped segment by segment is kept until the request
- * completes: in &vring_ring.segs at the indexes of its descriptor ids, where
- * @next links the free list as well as the chain, or in &vring_indirect.segs.
- * Anything else passes through &vring_virtqueue.scratch on its way into
- * descriptors, but for single segments, of which nothing else is to be kept.
- * Written by dma.c and cell.c, private to the driver side.
+ * Segments that have to be unmapped one by one are kept until the request
+ * completes.  They are in &vring_ring.segs at the indexes of the request's
+ * descriptor ids, or in &vring_indirect.segs.  In &vring_ring.segs, @next links
+ * the free list as well as the chain.  Other segments are only needed to write
+ * descriptors, and pass through &vring_virtqueue.scratch.  A single segment
+ * needs neither, unless it has to be unmapped.  Written by dma.c, cell.c and
+ * pool.c, private to the driver side.
  */
 struct vring_seg {
 	dma_addr_t addr;
@@ -57,8 +59,8 @@ struct vring_seg {
  * @num: number of @segs, 0 if nothing but the table has to be unmapped
  * @segs: the segments, private
  *
- * One allocation, made when the request is added and freed when it completes;
- * only @table is mapped for the device.
+ * This is one allocation, made when the request is added and freed when it
+ * completes.  Only @table is mapped for the device.
  */
 struct vring_indirect {
 	void *table;
@@ -68,14 +70,14 @@ struct vring_indirect {
 	struct vring_seg segs[] __counted_by(num);
 };
 
-/* All of what a request's device-writable buffers have room for. */
+/* The whole length of a request's device-writable buffers. */
 #define VRING_ALL		U32_MAX
 
 /* What completion has to undo of a request. */
 #define VRING_UNDO_SEGS		BIT(0)	/* &vring_ring.segs are mapped */
 #define VRING_UNDO_INDIRECT	BIT(1)	/* &vring_state.indirect is there */
 #define VRING_UNDO_XFER		BIT(2)	/* &vring_ring.xfer is in use */
-#define VRING_UNDO_COPY		BIT(3)	/* it has a copy and nothing else */
+#define VRING_UNDO_COPY		BIT(3)	/* a single copy is all there is */
 #define VRING_UNDO_POOL		BIT(4)	/* &vring_ring.run is in use */
 
 /**
@@ -107,11 +109,11 @@ struct vring_state {
 /**
  * struct vring_request - a request on its way into the ring
  * @id: id of its first descriptor
- * @linear: @segs are one after another, else linked in &vring_ring.segs from
- *	@id on
+ * @linear: @segs are consecutive; otherwise they are linked in &vring_ring.segs
+ *	from @id on
  * @premapped: the driver mapped the buffers itself
  * @undo: VRING_UNDO_*
- * @data_free: nothing is in the data cell that the device reads
+ * @data_free: the data cell that the device reads is not in use
  * @num: number of scatterlist entries; number of segments once mapped
  * @in_len: bytes that the device may write at most
  * @table_len: length of the indirect table in bytes, 0 if there is none
@@ -133,12 +135,12 @@ struct vring_request {
 	struct vring_seg *segs;
 };
 
-/* Segments that the scratch array of a queue has room for at first. */
+/* Number of segments that the scratch array of a queue has room for at first. */
 #define VRING_SCRATCH_SEGS	32U
 
 /*
- * Cells: memory of a ring that stays mapped, so many bytes for each descriptor
- * id, so that nobody has to be asked whether a cell is free.
+ * Cells: memory of a ring that stays mapped.  Each descriptor id has its own
+ * cell of each kind, so a request never has to search for a free cell.
  */
 enum vring_cell_kind {
 	VRING_CELL_TABLE,	/* indirect table, read by the device */
@@ -175,20 +177,20 @@ struct vring_copy {
 	dma_addr_t addr;
 };
 
-/* Bytes of entries and copies that come without an allocation of their own. */
+/* Bytes of entries and copies that need no allocation of their own. */
 #define VRING_XFER_INLINE	(2 * sizeof(struct scatterlist) + \
 				 2 * sizeof(struct vring_copy))
 
 /**
  * struct vring_xfer - what a translated request holds until it completes
- * @mem: allocation for what follows the numbers, NULL if @space has room for it
+ * @mem: allocation for the entries and copies, NULL if they are in @space
  * @nout: number of device-readable entries that are mapped
  * @nin: number of device-writable entries that are mapped
  * @ncopies: number of pieces that are copied back
  * @apart: the entries of a direction are mapped one by one, not as a list
  * @space: the entries, device-readable ones first, and then the copies
  *
- * The entries are the ring's own, since the driver may reuse its scatterlists
+ * The entries belong to the ring, since the driver may reuse its scatterlists
  * at once.
  */
 struct vring_xfer {
@@ -200,7 +202,7 @@ struct vring_xfer {
 	u8 space[VRING_XFER_INLINE] __aligned(8);
 };
 
-/* So many of them are allocated at a time. */
+/* Number of them that are allocated together. */
 #define VRING_XFER_BLOCK	((u32)(SZ_4K / sizeof(struct vring_xfer)))
 
 /**
@@ -243,13 +245,13 @@ struct vring_packed {
  * @segs: one entry a descriptor id
  * @xfer: blocks of entries, one a descriptor id, each NULL until it is needed;
  *	NULL if accesses are not translated
- * @chunk: the pages of each kind of cells, NULL if the ring has not got any
+ * @chunk: the pages of each kind of cells, NULL if the ring has none
  * @run: one entry a descriptor id; NULL if the queue has no pool
  * @split: the split layout's view of @mem
  * @packed: the packed layout's view of @mem
  *
- * A resize makes a second one and exchanges the two, under the vqs_list_lock of
- * the device.
+ * A resize creates a second ring and exchanges the two under the vqs_list_lock
+ * of the device.
  */
 struct vring_ring {
 	u32 num;
@@ -280,7 +282,7 @@ struct vring_ring {
  * @notifications: notifications sent to the device
  * @cell_bytes: memory that cells and the pool take now
  *
- * Written by whoever the driver lets use the queue, read without a lock.
+ * Written by the calls that the driver serializes, read without a lock.
  */
 struct vring_stats {
 	u64 requests;
@@ -294,12 +296,14 @@ struct vring_stats {
 
 /**
  * enum vring_mapping - how the requests of a queue are mapped
- * @VRING_MAP_SEGS: segment by segment, and unmapped so
- * @VRING_MAP_ONLY: segment by segment, and there is nothing to unmap
- * @VRING_MAP_PHYS: not at all: the DMA API would answer each buffer's physical
- *	address and do nothing else, so it is not asked, see dma_addr_is_phys()
- * @VRING_MAP_CELLS: through cells, the rest a direction at a time
- * @VRING_MAP_POOL: copied into the queue's pool, the rest as VRING_MAP_SEGS
+ * @VRING_MAP_SEGS: mapped and unmapped segment by segment
+ * @VRING_MAP_ONLY: mapped segment by segment, and not unmapped
+ * @VRING_MAP_PHYS: not mapped, because the DMA API would return each buffer's
+ *	physical address and do nothing else, see dma_addr_is_phys()
+ * @VRING_MAP_CELLS: copied through cells; larger buffers are mapped, each
+ *	direction at once
+ * @VRING_MAP_POOL: copied into the queue's pool; without room there, mapped as by
+ *	VRING_MAP_SEGS
  */
 enum vring_mapping {
 	VRING_MAP_SEGS,
@@ -315,49 +319,50 @@ enum vring_mapping {
  * @packed: packed layout, else split
  * @weak_barriers: the device is a CPU: SMP barriers are enough
  * @broken: the device broke the rules or is gone; no more requests
- * @stopped: being reset or resized: interrupts are none of the ring's
+ * @stopped: being reset or resized: interrupts are ignored
  * @indirect: indirect tables may be used
  * @event: VIRTIO_F_EVENT_IDX was negotiated
  * @premapped: the driver maps the buffers of all requests itself
  * @used_only: the driver looks at nothing beyond the used length
  * @own_ring: the ring core allocated the ring
- * @may_move_used: the split layout's used ring may begin four bytes further on
+ * @may_move_used: the split layout's used ring may begin four bytes later
  * @may_reduce: a smaller ring than asked for is acceptable
  * @event_triggered: hint that an interrupt came, so that with event indexes
  *	none follows until callbacks are enabled again; racy by design
  * @in_order: VIRTIO_F_IN_ORDER was negotiated
  * @in_batch: the device used several buffers at once, not all reaped yet
  * @bounce: the DMA device goes through a forced swiotlb, for the counters
- * @cell_sync: what the driver writes to a cell has to be synchronized
- * @own_map: mapped is with functions of the device's own, not with the DMA API
+ * @cell_sync: bytes that the driver writes to a cell have to be synchronized
+ * @own_map: the device has mapping functions of its own, in place of the DMA API
  * @map_attrs: DMA_ATTR_* of segments
  * @add_attrs: DMA_ATTR_* of the buffers of the request that is being added
  * @mapping: how requests are mapped
  * @bounce_max: length in bytes of the longest list that is copied into a data
  *	cell
- * @small_max: the same of a cell for headers or status, 0 if none is to be
+ * @small_max: the same for a cell for headers or status, 0 if nothing is copied
  * @data_cell: length in bytes of a data cell
  * @cell_pages: pages of cells and pools that all queues of the device may have
  * @free_head: first free descriptor id
  * @oldest: in order, id of the request that the device uses next
  * @batch_last: id of the last request of a batch
- * @batch_len: bytes that the device says it wrote to that
+ * @batch_len: bytes that the device says it wrote to that request
  * @num_added: descriptors added since the last kick
  * @align: alignment of the split ring's used ring in bytes
  * @dma_dev: the device that everything is mapped for, chosen at creation; NULL
  *	if @own_map
- * @map: what the functions of the device take, if @own_map
+ * @map: the argument of the device's mapping functions, if @own_map
  * @scratch: segments of the request that is being added; grows with requests
- * @scratch_num: how many it has room for
+ * @scratch_num: number of segments that @scratch has room for
  * @pool: memory shared with the device, NULL if @mapping is not VRING_MAP_POOL
- * @join_max: length in bytes of the longest segment that is made of several entries
+ * @join_max: bytes of the longest segment that is made of several entries
  * @ring: the ring as it is now
  * @stats: counters
  * @notify: the transport's doorbell
  *
  * Allocated by vring_create_virtqueue*() or vring_new_virtqueue(), freed by
- * vring_del_virtqueue().  The driver serializes all calls but those that say
- * otherwise; @vq is on the device's list of queues under its vqs_list_lock.
+ * vring_del_virtqueue().  The driver serializes all calls except those that say
+ * otherwise.  @vq is on the device's list of queues, which the vqs_list_lock
+ * protects.
  */
 struct vring_virtqueue {
 	struct virtqueue vq;
@@ -412,7 +417,7 @@ static __always_inline struct scatterlist *vring_sg_next(struct scatterlist *sg)
 	return likely(!sg_is_chain(sg + 1)) ? sg + 1 : sg_next(sg);
 }
 
-/* An id that no request has: those end at VRING_MAX_NUM. */
+/* An id that no request has: ids are below VRING_MAX_NUM. */
 #define VRING_NO_ID		U32_MAX
 
 /**
@@ -425,7 +430,7 @@ struct vring_used_buf {
 	u32 len;
 };
 
-/* In order: is there something to reap of which the ring says nothing any more? */
+/* In order: are there used requests left of the last used entry? */
 static inline bool vring_batch_left(const struct vring_virtqueue *vq)
 {
 	return unlikely(READ_ONCE(vq->in_batch));
@@ -443,8 +448,8 @@ vring_packed_write_entry(struct vring_packed_desc *desc, dma_addr_t addr,
 }
 
 /*
- * One of the split layout, section 2.7.5.3.  @next is the index of the entry that
- * follows, 0 if none does.
+ * The same for the split layout, section 2.7.5.3.  @next is the index of the
+ * entry that follows, 0 if there is none.
  */
 static __always_inline void
 vring_split_write_entry(struct virtio_device *vdev,
@@ -465,7 +470,7 @@ vring_split_write_entry(struct virtio_device *vdev,
  * @packed: its layout, a constant in loops
  * @table: the table
  * @n: index of the entry
- * @num: number of entries that the table is going to have
+ * @num: number of entries that the table will have
  * @addr: DMA address of the segment
  * @len: length of the segment in bytes
  * @in: the device writes it
@@ -484,8 +489,8 @@ vring_write_entry(const struct vring_virtqueue *vq, bool packed, void *table,
 }
 
 /*
- * What the device may write is copied in, since it may claim to have written it.
- * Not if the driver believes the device's claims anyway.
+ * Device-writable buffers are copied in as well, since the device may report
+ * more than it wrote.  A driver that reads only the used length needs no copy.
  */
 static __always_inline bool vring_copies_in(const struct vring_virtqueue *vq,
 					    bool in)
@@ -583,8 +588,8 @@ void *vring_pool_table(struct vring_virtqueue *vq, struct vring_request *req);
 void vring_pool_unmap(struct vring_virtqueue *vq, u16 id, u32 len);
 
 /*
- * The layouts.  Each has the same set; core.c picks one with a branch, since
- * an indirect call per buffer costs more.
+ * The layouts.  Each has the same set of functions.  A branch chooses between
+ * them, because an indirect call for each buffer costs more.
  */
 #define VRING_DECLARE_LAYOUT(_name)					\
 size_t vring_##_name##_size(const struct vring_virtqueue *vq, u32 num);	\

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The split layout, virtio 1.2 section 2.7: descriptor table, available ring
- * and used ring.  Writes and reads the shared memory and nothing else; of what
- * the device wrote only the used ring and the event index are read, each field
+ * and used ring.  This file only writes and reads the shared memory.  Of the
+ * device's data it reads only the used ring and the event index, and each field
  * once.
  */
 #include <linux/align.h>
@@ -31,16 +31,16 @@ static void split_write_used_event(struct vring_virtqueue *vq, u16 idx)
 }
 
 /*
- * Where the used ring begins, in bytes from the ring's.
+ * Offset of the used ring in the ring's memory, in bytes.
  *
- * Its entries have eight bytes and come after the first four, so that of a used
- * ring with more than a page one entry has its id in one page and its length in
- * the next.  Where an IOMMU translates, QEMU (5.2 to 7.2, and 10.0) writes that
- * length to another address, and the driver takes a packet for as long as the
- * one before it in that entry, or finds ids that are not in flight.  Four bytes
- * is all the alignment that virtio 1.2 section 2.7.2 wants: let such a ring
- * begin where its entries are aligned to their size, unless the transport means
- * what it says of the alignment.
+ * The entries of a used ring have eight bytes and follow a head of four.  If
+ * the used ring spans two pages, one of its entries therefore has its id in one
+ * page and its length in the next.  If an IOMMU translates, QEMU (5.2 to 7.2,
+ * and 10.0) writes that length to another address.  The driver then sees the
+ * length of an older packet, or ids that are not in flight.  virtio 1.2 section
+ * 2.7.2 only wants an alignment of four bytes.  So place such a ring where its
+ * entries are aligned to their size, unless the transport really needs the
+ * alignment it asks for.
  */
 static size_t split_used_off(const struct vring_virtqueue *vq, u32 num)
 {
@@ -100,7 +100,7 @@ void vring_split_reset(struct vring_virtqueue *vq, struct vring_ring *ring)
 	split->avail_idx = 0;
 	split->last_used = 0;
 
-	/* Nobody to call: tell the device that interrupts are no use. */
+	/* There is no callback: tell the device not to interrupt. */
 	if (!vq->vq.callback) {
 		split->avail_flags = VRING_AVAIL_F_NO_INTERRUPT;
 		if (!vq->event)
@@ -117,7 +117,7 @@ static void split_write_desc(struct vring_virtqueue *vq, struct vring_desc *desc
 	desc->next = cpu_to_virtio16(vq->vq.vdev, next);
 }
 
-/* One of a chain; @next is the descriptor that follows, if it is not the last. */
+/* Write a descriptor of a chain; @next follows it unless it is the last. */
 static void split_write_seg(struct vring_virtqueue *vq, struct vring_desc *desc,
 			    const struct vring_seg *seg, u16 next, bool last)
 {
@@ -283,8 +283,8 @@ void vring_split_put_used(struct vring_virtqueue *vq, u16 num)
  * vring_split_kick_prepare - must the device be notified of what was added?
  * @vq: the virtqueue
  *
- * virtio 1.2 sections 2.7.10 and 2.7.13.4.  An event index that makes no sense
- * costs the device a notification or gets it one too many.
+ * virtio 1.2 sections 2.7.10 and 2.7.13.4.  If the device writes an invalid
+ * event index, it may miss a notification or get one too many.
  *
  * Return: true if so.
  */
@@ -297,8 +297,9 @@ bool vring_split_kick_prepare(struct vring_virtqueue *vq)
 	u16 old;
 
 	/*
-	 * avail->idx before the device's wish for notifications; pairs with
-	 * the device's barrier between writing that wish and reading the index.
+	 * Write avail->idx before reading whether the device wants to be
+	 * notified; pairs with the device's barrier between writing that and
+	 * reading the index.
 	 */
 	virtio_mb(vq->weak_barriers);
 
@@ -329,11 +330,11 @@ void vring_split_disable_cb(struct vring_virtqueue *vq)
 		return;
 	WRITE_ONCE(split->avail_flags, VRING_AVAIL_F_NO_INTERRUPT);
 
-	/* The event has fired and is not armed again: saves a write. */
+	/* The event has fired and is not armed again: no need to write. */
 	if (READ_ONCE(vq->event_triggered))
 		return;
 
-	/* As far away from where the device is as an index can be. */
+	/* The index that is farthest away from the device's. */
 	if (vq->event)
 		split_write_used_event(vq, READ_ONCE(split->last_used) - 0x8000);
 	else
@@ -341,8 +342,9 @@ void vring_split_disable_cb(struct vring_virtqueue *vq)
 }
 
 /*
- * The device is told even if it should know: a vring_split_disable_cb() that ran
- * beside the last call of this may have told it otherwise, and left no trace.
+ * Always write the device's flags, even if they seem to be right.  A concurrent
+ * vring_split_disable_cb() may have written them after the last call of this,
+ * and avail_flags does not show that.
  */
 static void split_clear_no_interrupt(struct vring_virtqueue *vq)
 {
@@ -388,8 +390,8 @@ bool vring_split_enable_cb_delayed(struct vring_virtqueue *vq)
 	}
 
 	/*
-	 * The wish for interrupts before the look at used->idx; pairs with the
-	 * device's barrier between writing used->idx and reading the wish.
+	 * Ask for interrupts before reading used->idx; pairs with the device's
+	 * barrier between writing used->idx and reading whether to interrupt.
 	 */
 	virtio_mb(vq->weak_barriers);
 	return (u16)(split_used_idx(vq) - split->last_used) <= bufs;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A request of a virtqueue is mapped and unmapped: one event a request,
- * however many segments it has.
+ * Mapping and unmapping of requests: one event for each request, however many
+ * segments it has.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM virtio_ring

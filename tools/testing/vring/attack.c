@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What all attacks need, and carrying them out against the ring that this is
- * linked with.  What was found is written to attacks.c at the other end of a pipe.
+ * The code that all attacks share.  It carries them out against the ring that
+ * it is linked with, and writes the outcomes through a pipe to attacks.c.
  */
 #include <stdio.h>
 #include <unistd.h>

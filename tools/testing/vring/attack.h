@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A table of what a device can do that breaks the rules.  An attack is carried
- * out once for either layout and every combination of the axes that it asks for,
- * once for each of its steps there; what came of it is an outcome in words.  The
- * ring that this is compiled against may be ours, the base's, or the base's with the
- * fixes.
+ * A table of ways in which a device can break the rules.  An attack is carried
+ * out for both layouts, for every combination of the axes that it asks for, and
+ * for each of its steps.  Its outcome is put in words.  The ring under attack
+ * may be ours, the base's, or the base's with the fixes.
  */
 #ifndef VRING_ATTACK_H
 #define VRING_ATTACK_H
@@ -67,13 +66,14 @@ void attack_finish_backwards(struct run *t);
 void attack_break(struct run *t);
 
 /*
- * virtqueue_get_buf(), checked for what no device may achieve.  The request stays
- * allocated until attack_settle().
+ * virtqueue_get_buf(), checked for what no device may achieve.  The request
+ * stays allocated until attack_settle().
  */
 struct drv_req *attack_get(struct run *t);
 
 /*
- * The driver gets back @r, and frees it; the length that it is given, which must be
+ * The driver gets back @r, and frees it; the length that it is given, which
+ * must be
  * @most at most.
  */
 unsigned int attack_get_length(struct run *t, struct drv_req *r, unsigned int most);
@@ -98,8 +98,9 @@ extern struct run *attack_run;
 int attack_reset_or_resize(struct run *t, bool resize);
 
 /*
- * What came of it: reap, look at the queue and the messages, detach what is left,
- * and look for anything lost, doubled or leaked.  The queue is deleted then.
+ * What came of it: reap, look at the queue and the messages, detach what is
+ * left, and look for anything lost, doubled or leaked.  The queue is deleted
+ * then.
  */
 void attack_settle(struct run *t);
 
@@ -119,9 +120,9 @@ static inline u32 attack_random(u32 *seed)
 }
 
 /*
- * Memory that the device is to write, though it may only read it.  Without an IOMMU
- * nothing stops it, and our ring is held to that everywhere; NULL if that were
- * unfair to the base's, since there is an IOMMU that forbids it.
+ * Memory that the device is to write, though it may only read it.  Without an
+ * IOMMU nothing stops it, and our ring is held to that everywhere; NULL if that
+ * were unfair to the base's, since there is an IOMMU that forbids it.
  */
 u8 *attack_memory(struct run *t, u64 addr, size_t len);
 
@@ -138,10 +139,10 @@ struct attack_side {
 	const char *(*access_name)(enum access access);
 
 	/*
-	 * Carry out @a from the @from-th time on; @stock: this is the base's ring.
-	 * Writes records to @fd, a line each: "@N ACCESS INDIRECT PREMAPPED" before the
-	 * N-th time, "=OUTCOME" after it, if any, "." at the end; or the last is "~HARM"
-	 * or "!MESSAGE".
+	 * Carry out @a from the @from-th time on; @stock: this is the base's
+	 * ring.  Writes records to @fd, a line each: "@N ACCESS INDIRECT
+	 * PREMAPPED" before the N-th time, "=OUTCOME" after it, if any, "." at
+	 * the end; or the last is "~HARM" or "!MESSAGE".
 	 */
 	void (*run)(bool stock, const struct attack *a, bool packed, unsigned int from, int fd);
 };

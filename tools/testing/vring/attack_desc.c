@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attacks on what the driver wrote and need not read again: descriptors, indirect
- * tables and the available ring, rewritten while requests are in flight.
+ * Attacks on what the driver wrote and need not read again.  The device
+ * rewrites descriptors, indirect tables and the available ring while requests
+ * are in flight.
  */
 #include "attack.h"
 

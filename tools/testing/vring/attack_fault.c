@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults instead of attacks: memory is short, or two calls of the driver meet.  The
- * device obeys the rules.
+ * Faults instead of attacks: memory is short, or two calls of the driver run at
+ * the same time.  The device obeys the rules.
  */
 #include "attack.h"
 

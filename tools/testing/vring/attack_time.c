@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attacks that are a matter of when: between two reads, interrupts without end,
- * events at random, around a reset and after completion.
+ * Attacks that depend on time: writes between two reads, endless interrupts,
+ * random events, and writes around a reset or after completion.
  */
 #include "attack.h"
 
@@ -277,8 +277,8 @@ static void reset_when_broken(struct run *t, unsigned int step)
 
 /*
  * The device keeps an address for later.  A device with the whole memory before
- * it cannot be stopped; behind an IOMMU or a bounce buffer the driver's memory is
- * its own again, and so is what it adds next.
+ * it cannot be stopped; behind an IOMMU or a bounce buffer the driver's memory
+ * is its own again, and so is what it adds next.
  */
 static void write_after_completion(struct run *t, unsigned int step)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attacks on what the driver reads: ids and lengths of what was used, the used
- * index, the flags of packed descriptors.
+ * Attacks on what the driver reads: used ids and lengths, the used index, and
+ * the flags of packed descriptors.
  */
 #include "attack.h"
 

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Carries out every attack of the table against our ring, the base's, and the base's
- * with the fixes if there are any, which are all in this program, and reports in KTAP.
- * An attack that hurts ours or the fixed one is a test that failed; what it does to the
- * base's is written down.
+ * Carries out every attack of the table against the rings in this program: ours,
+ * the base's, and the base's with the fixes if there are any.  Reports in KTAP.
+ * An attack that harms our ring or the fixed one is a failed test.  What it does
+ * to the base's ring is only reported.
  *
  *	attacks [-l] [WORD]	list, or carry out, those whose names contain WORD
  *
- * Before each result stand the outcomes, a line each, the worst first:
+ * The outcomes come before each result, a line each, the worst first:
  *
  *	# RING | harm or - | OUTCOME | ACCESS; ... or - | REQUESTS; ... or -
  *
- * with the kinds of access and the requests in which it came about, - if these are
- * all in which the attack was carried out.  REQUESTS are "tables" or "no tables",
- * "premapped" or "not premapped".  scripts/attacks.py reads that.
+ * ACCESS and REQUESTS are the kinds of access and the requests with which the
+ * outcome occurred, or - if it occurred with all that were tried.  REQUESTS are
+ * "tables" or "no tables", "premapped" or "not premapped".  scripts/attacks.py
+ * reads these lines.
  */
 #include <stdarg.h>
 #include <stdio.h>

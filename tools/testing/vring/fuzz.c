@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver and a device that do whatever the input says, for libFuzzer.
+ * A driver and a device that follow the input, for libFuzzer.
  *
- * The first bytes choose the queue, each further one an operation.  As long as
- * the device keeps to the rules every byte of every request is checked as in
- * the unit tests.  After its first violation the promises that remain are: no
- * memory error, no mapping undone with other values, every token back exactly
- * once, nothing left in the end.
+ * The first bytes choose the queue.  Each further byte is an operation.  As
+ * long as the device obeys the rules, every byte of every request is checked as
+ * in the unit tests.  After its first violation, these checks remain: there is
+ * no memory error, no mapping is undone with other values, every token comes
+ * back exactly once, and nothing is left in the end.
  *
- * VRING_SEEDS=dir writes the inputs on stdin, lines of hexadecimal digits as in
- * corpus.txt, to files in that folder.
+ * VRING_SEEDS=dir reads inputs from stdin, lines of hexadecimal digits as in
+ * corpus.txt, and writes them to files in that directory.
  */
 #include <stdio.h>
 

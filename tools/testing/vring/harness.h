@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests see of the emulated kernel: failure injection, captured
- * messages, leak accounting, and the record of every DMA mapping.
+ * The interface between the tests and the emulated kernel: failure injection,
+ * captured messages, leak accounting, and the record of every DMA mapping.
  */
 #ifndef VRING_HARNESS_H
 #define VRING_HARNESS_H
@@ -95,8 +95,8 @@ void kernel_set_work(enum kernel_work when);
 unsigned int kernel_do_work(void);
 
 /*
- * Time goes on by @tick jiffies with each look at it, HZ by default: whoever waits
- * has waited.
+ * Time goes on by @tick jiffies with each look at it, HZ by default: whoever
+ * waits has waited.
  */
 void kernel_set_tick(u64 tick);
 void kernel_advance(u64 by);
@@ -123,8 +123,8 @@ unsigned int kmsan_take_reports(void);
 /* ---- model_dma.c ---- */
 
 /*
- * A scatterlist is one mapping.  Pages from alloc_page() are counted apart: only
- * the ring's cells are such, and they stay.
+ * A scatterlist is one mapping.  Pages from alloc_page() are counted apart:
+ * only the ring's cells are such, and they stay.
  */
 struct dma_stats {
 	unsigned long maps;		/* streaming mappings made */
@@ -141,8 +141,8 @@ struct dma_stats dma_stats(const struct device *dev);
 void dma_reset(void);
 
 /*
- * The architecture has mapping operations of its own from now on: they translate
- * for every device that was not given others.
+ * The architecture has mapping operations of its own from now on: they
+ * translate for every device that was not given others.
  */
 void dma_arch_has_ops(void);
 
@@ -154,14 +154,15 @@ void dma_arch_has_ops(void);
 extern bool dma_accounted;
 
 /*
- * The longest range of IOVAs in bytes that is still to be had, 0 for no limit; a
- * page is always to be had.
+ * The longest range of IOVAs in bytes that is still to be had, 0 for no limit;
+ * a page is always to be had.
  */
 extern size_t dma_iova_limit;
 
 /*
- * Every buffer has room in memory that is shared for good: a mapping that somebody
- * else than a driver makes is a failure, unless memory is short just then.
+ * Every buffer has room in memory that is shared for good: a mapping that
+ * somebody else than a driver makes is a failure, unless memory is short just
+ * then.
  */
 extern bool dma_shared_only;
 
@@ -176,8 +177,8 @@ extern size_t dma_pool_used;
 
 /*
  * What the device finds, and leaves, where the driver handed a buffer over with
- * DMA_FROM_DEVICE and the device does not see the CPU's caches: nobody has written
- * back what was there.
+ * DMA_FROM_DEVICE and the device does not see the CPU's caches: nobody has
+ * written back what was there.
  */
 #define DMA_STALE	0xd5
 
@@ -205,8 +206,8 @@ void dma_set_phys_base(phys_addr_t base);
 
 /*
  * Physical memory may be reached without a mapping by devices that do not
- * negotiate ACCESS_PLATFORM, whatever DMA_API_DEBUG, swiotlb or the architecture
- * say: how the base's ring works, never how ours does.
+ * negotiate ACCESS_PLATFORM, whatever DMA_API_DEBUG, swiotlb or the
+ * architecture say: how the base's ring works, never how ours does.
  */
 extern bool dma_untracked_physical;
 

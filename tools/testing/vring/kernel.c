@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The parts of the kernel behind shim.h that are not DMA: memory, messages,
- * warnings, locks, barriers, work.  Each of them watches its callers.
+ * warnings, locks, barriers and work.  Each of them checks its callers.
  */
 #include <stdio.h>
 

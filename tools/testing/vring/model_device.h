@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio device in memory.  It knows of the driver what a device knows: the
- * negotiated features and the DMA addresses of its queues; it reaches memory
- * only through the mappings that the driver made, and it holds the driver to
- * the virtio specification, version 1.2, sections 2.7 (split) and 2.8 (packed).
+ * A virtio device in memory.  It knows only what a device knows of its driver:
+ * the negotiated features and the DMA addresses of its queues.  It reaches
+ * memory only through the mappings that the driver made.  It checks that the
+ * driver obeys the virtio specification, version 1.2, sections 2.7 (split) and
+ * 2.8 (packed).
  */
 #ifndef VRING_MODEL_DEVICE_H
 #define VRING_MODEL_DEVICE_H
@@ -109,8 +110,8 @@ void dev_write(struct dev_queue *q, const struct dev_req *r, u64 off, const void
 void dev_complete(struct dev_queue *q, const struct dev_req *r, u32 len);
 
 /*
- * Complete @n requests at once with VIRTIO_F_IN_ORDER, having written @len bytes
- * to the last; they are @stride bytes apart, from @first on.
+ * Complete @n requests at once with VIRTIO_F_IN_ORDER, having written @len
+ * bytes to the last; they are @stride bytes apart, from @first on.
  */
 void dev_complete_batch(struct dev_queue *q, const struct dev_req *first, size_t stride,
 			unsigned int n, u32 len);

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A DMA API that remembers.  Every mapping is recorded with its device, size
- * and direction; whoever unmaps with other values, reaches memory outside of a
- * mapping or against its direction, or leaves a mapping behind, fails the test.
+ * A DMA API that records.  Every mapping is recorded with its device, size and
+ * direction.  A test fails if something unmaps with other values, accesses
+ * memory outside of a mapping or against its direction, or leaves a mapping
+ * behind.
  *
  * DMA addresses are never CPU addresses.  Physical addresses are numbered from
- * phys_base in chunks of 1 GiB of address space, in the order of first use;
- * IOVAs count downwards and are never used twice, so that an access after the
- * unmap is always seen.
+ * phys_base in chunks of 1 GiB of address space, in the order of first use.
+ * IOVAs count downwards and are never used twice, so every access after the
+ * unmap is detected.
  *
  * A device behind a bounce buffer, or one that does not see the CPU's caches,
- * has a copy of each buffer: only mapping, syncing and unmapping pass it on.
+ * has a copy of each buffer.  Only mapping, syncing and unmapping pass the copy
+ * on.
  *
- * A device that was given mapping operations is served by them, and they have to
- * say what the record says: physical addresses, inside of the device's mask.
+ * If a device was given mapping operations, these operations serve it.  They
+ * must return what the record says: physical addresses within the device's
+ * mask.
  */
 #include "harness.h"
 
@@ -666,8 +669,8 @@ static struct mapping *find_within(const struct device *dev, dma_addr_t addr)
 }
 
 /*
- * Nothing is written back for a buffer that only the device writes.  Caches work
- * by the line, and what else is in the line suffers.
+ * Nothing is written back for a buffer that only the device writes.  Caches
+ * work by the line, and what else is in the line suffers.
  */
 static void sync(struct device *dev, dma_addr_t addr, size_t size,
 		 enum dma_data_direction dir, bool for_cpu)

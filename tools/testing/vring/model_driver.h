@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio driver: requests whose content says which request they are, so that
- * every byte can be checked on both sides.
+ * A virtio driver.  The content of a request identifies the request, so that
+ * both sides can check every byte.
  */
 #ifndef VRING_MODEL_DRIVER_H
 #define VRING_MODEL_DRIVER_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A KMSAN for buffers: which of their bytes nobody has written.  A test says so
- * of what it hands over, copies carry it along, and whatever stands in for a
- * device is answered as the kernel's KMSAN answers a mapping.
+ * A KMSAN for buffers.  It knows which of their bytes are uninitialized: a test
+ * marks bytes of its buffers, copies keep the marks, and the functions that
+ * stand in for a mapping report them as the kernel's KMSAN does.
  */
 #include "harness.h"
 

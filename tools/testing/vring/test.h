@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A test is a function with a sentence for a name.  It runs once for either
- * layout in a process of its own, there once for every combination of the axes
- * it asks for; an axis that it does not ask for has its first value.
+ * A test is a function with a sentence as its name.  It runs in a process of
+ * its own for each layout, once for every combination of the axes that it asks
+ * for.  An axis that it does not ask for has its first value.
  */
 #ifndef VRING_TEST_H
 #define VRING_TEST_H

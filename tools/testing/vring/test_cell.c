@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Cells: what is copied and what is mapped of a translated request. */
+/* Cells: which parts of a translated request are copied, and which are mapped. */
 #include "test.h"
 #include "../../../drivers/virtio/ring/ring.h"
 
@@ -375,8 +375,8 @@ static bool comes_back_whole(const struct run *t, u32 len)
 }
 
 /*
- * The contract of virtio_ring_dma.rst, "A buffer is the device's until its token
- * is back": here the driver breaks it, and its buffer has another owner.
+ * The contract of virtio_ring_dma.rst, "A buffer is the device's until its
+ * token is back": here the driver breaks it, and its buffer has another owner.
  */
 static void given_up_early(struct run *t)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the kernel's checkers see of a driver's buffers, whatever becomes of them. */
+/* The kernel's checkers see a driver's buffers, whatever way these are mapped. */
 #include "test.h"
 #include "../../../drivers/virtio/ring/ring.h"
 

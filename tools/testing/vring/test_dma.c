@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What is mapped, when, for how long; and what the driver maps itself. */
+/* What is mapped, when and for how long, and buffers that the driver maps. */
 #include "test.h"
 #include "model_map.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation and every mapping fails once: the first, the second, and so
- * on until nothing is left that could.
+ * Every allocation and every mapping fails once: the first, then the second,
+ * and so on until none is left.
  */
 #include "test.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The operations that the ring gives a device with physical addresses where the
- * architecture has some for every device, which translate.  What the usual tests
- * do with such a device is in their variants.
+ * Some architectures have mapping operations that translate for every device.
+ * The ring gives a device with physical addresses other operations, and these
+ * are tested here.  The other tests use such a device as one of their variants.
  */
 #include "test.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VIRTIO_F_IN_ORDER, virtio 1.2 sections 2.7.9 and 2.8.9: used in batches. */
+/* VIRTIO_F_IN_ORDER, virtio 1.2 sections 2.7.9 and 2.8.9: batches of used buffers. */
 #include "test.h"
 
 static void in_order_queue(struct run *t, const struct queue_opts *o)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool of a virtqueue whose every buffer is bounced: where in it a request is,
- * what has no room in it, how it grows, and that all of it comes back.
+ * The pool of a virtqueue whose every buffer is bounced: where a request is
+ * placed, which requests find no room, how the pool grows, and that all of it
+ * is freed.
  *
- * In these variants a mapping is a failure by itself, see dma_shared_only.
+ * In these variants, any mapping is a failure: see dma_shared_only.
  */
 #include "test.h"
 #include "../../../drivers/virtio/ring/ring.h"
@@ -50,8 +51,8 @@ static u64 put(struct run *t, u32 len, struct served *s)
 }
 
 /*
- * Every block, each of which has twice the size of the one before, has room for a
- * request of its length: all of its units are free.
+ * Every block, each of which has twice the size of the one before, has room for
+ * a request of its length: all of its units are free.
  */
 static void check_all_free(struct run *t)
 {
@@ -602,8 +603,9 @@ static void queues_ask_at_once(struct run *t)
 static void of_a_restricted_pool(struct run *t)
 {
 	/*
-	 * KiB of the pool that buffers are bounced in, too, how many of them others use,
-	 * and how many the queue gets.  Its ring is in the pool, too.
+	 * KiB of the pool that buffers are bounced in, too, how many of them
+	 * others use, and how many the queue gets.  Its ring is in the pool,
+	 * too.
 	 */
 	static const struct { unsigned int of, used, kib; } cases[] = {
 		{ 128, 0, 0 }, { 256, 0, 64 }, { 1024, 0, 448 }, { 2048, 0, 960 },

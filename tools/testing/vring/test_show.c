@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a user sees: dma_access in sysfs, virtqueues in debugfs, Documentation/ABI/testing. */
+/* What a user sees, see Documentation/ABI/testing: dma_access and virtqueues. */
 #include <stdio.h>
 
 #include "test.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Queues whose driver looks at nothing beyond the used length: how much is copied,
- * and what a device can show that lies about the length.
+ * Queues whose driver reads nothing beyond the used length: how much is copied,
+ * and what a device can show if it reports a wrong length.
  */
 #include "test.h"
 #include "../../../drivers/virtio/ring/ring.h"

@@ -3,7 +3,7 @@
  * Runs the tests and reports in KTAP.
  *
  *	unit [-l] [-e N] [WORD]		list, or run, the tests whose names contain
- *					WORD; of the variants of each every N-th only
+ *					WORD; only every N-th variant of each
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What tests and attacks have in common: the variants that each runs in. */
+/* The variants in which tests and attacks run. */
 #include "test.h"
 
 static const char * const access_name[ACCESS_KINDS] = {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every driver is taken from its devices and given back to them again and again
- * while the devices are busy.  What had been completed is still there, what goes
- * wrong is an error to whoever asked, and nothing stays mapped.
+ * Every driver is unbound from its devices and bound again, many times, while
+ * the devices are busy.  Completed writes are still there, every request that
+ * fails returns an error to its caller, and nothing stays mapped.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -772,8 +772,8 @@ TEST_F_TIMEOUT(bind, virtio_9p_is_mounted_every_time, VT_TIMEOUT)
 }
 
 /*
- * What a cycle leaves behind adds up; the ring of a queue and its state are some
- * tens of KiB.
+ * What a cycle leaves behind adds up; the ring of a queue and its state are
+ * some tens of KiB.
  */
 #define LEAK_CYCLES	20
 #define LEAK_KIB	(LEAK_CYCLES * 8)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is written to virtio-blk and virtio-scsi disks is what is read back, in
- * every shape a direct request can have; and what the host finds in the image
- * when the guest is off.
+ * Data written to virtio-blk and virtio-scsi disks is read back unchanged, in
+ * every shape that a direct request can have.  The host finds the same data in
+ * the image when the guest is off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -226,9 +226,9 @@ TEST_F_TIMEOUT(blk, buffers_may_be_as_misaligned_as_the_queue_permits,
 }
 
 /*
- * count segments of seg bytes, no two of them neighbours in memory: the order of
- * the pages is reversed, and a segment never begins where a page does unless it
- * is a whole one.
+ * count segments of seg bytes, no two of them neighbours in memory: the order
+ * of the pages is reversed, and a segment never begins where a page does unless
+ * it is a whole one.
  */
 static void scatter(struct iovec *iov, int count, size_t seg, __u8 *arena)
 {

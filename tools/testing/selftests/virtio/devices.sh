@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The devices that are neither disk nor NIC each do their job: 9p, console, rng,
-# input and balloon.
+# The devices that are neither disk nor NIC do their work: 9p, console, rng, input
+# and balloon.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Every virtio device reports the dma_access that the kernel parameters, the
-# vIOMMU and its own features call for, its IOMMU group has the type that goes
-# with it, and the boot log says why.  The expectations are in dma_access.expect.
+# vIOMMU and its own features call for.  Its IOMMU group has the matching type, and
+# the boot log gives the reason.  The expectations are in dma_access.expect.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"

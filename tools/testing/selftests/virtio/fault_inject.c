@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A sequence that succeeds, then swept: its first allocation fails, its second,
- * its third, until it succeeds again.  The kernel may answer with an error; it
- * may not complain, lose data, or leave a device behind that does not work.
+ * A sequence that succeeds is repeated with its first allocation failing, then
+ * its second, its third and so on, until it succeeds again.  The kernel may
+ * return an error.  It must not log a splat, lose data, or leave a device that
+ * does not work.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -103,7 +104,8 @@ static int set_caches(unsigned long smallest)
 
 /*
  * Either those, or any page that is not the user's.  A slab that cannot be had
- * is asked for once more, as a smaller one; so no small object fails for a page.
+ * is asked for once more, as a smaller one; so no small object fails for a
+ * page.
  */
 static int set_victims(bool pages, unsigned long smallest)
 {

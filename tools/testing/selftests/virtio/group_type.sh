@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# An administrator writes to the type of a device's IOMMU group: that is a
-# decision, not a default, and no policy may overrule it.  dma_access follows,
-# data stay what they are.
+# An administrator writes to the type of a device's IOMMU group.  No policy may
+# overrule this.  dma_access changes with the type, and data is not affected.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The memory that virtio_ring keeps mapped for its devices has a bound, and a
-# network card whose link comes up stays below it however many buffers it posts.
-# Says besides what memory the guest has left, to be compared with another kernel.
+# The memory that virtio_ring keeps mapped for a device is limited.  A network card
+# whose link comes up stays below the limit, however many buffers it posts.  The
+# test also prints how much memory the guest has left, for comparison with another
+# kernel.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"

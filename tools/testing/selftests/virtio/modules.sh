@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The whole stack as modules: loaded, used, unloaded, again and again.
+# The whole stack as modules is loaded, used and unloaded, many times.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What goes into one virtio NIC comes out of the one that the host has connected
- * to it, both ways at once: frames, datagrams and streams, small and large.
+ * Data sent through one virtio NIC arrives at the NIC that the host has
+ * connected to it, in both directions at once: frames, datagrams and streams,
+ * small and large.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -134,8 +135,8 @@ TEST_F_TIMEOUT(net, ethernet_frames_of_every_size_arrive_unchanged, VT_TIMEOUT)
 #define BURST		32
 
 /*
- * A burst of datagrams there, all of them answered.  What is lost is sent again,
- * for UDP may lose; what arrives must be right.
+ * A burst of datagrams there, all of them answered.  What is lost is sent
+ * again, for UDP may lose; what arrives must be right.
  */
 static int burst(const int fd[2], int from, const size_t *lengths, __u64 seed)
 {

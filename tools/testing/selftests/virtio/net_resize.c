@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rings of virtio-net change their size (VIRTIO_F_RING_RESET) while checked
- * data moves through them.
+ * The rings of virtio-net are resized (VIRTIO_F_RING_RESET) while checked data
+ * moves through them.
  */
 #include <errno.h>
 #include <linux/ethtool.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A reader of a 9p share is killed while its request is with the device, which
- * answers later: to whom does the reader's page belong then?  The share is one
- * that reads slowly, see vtest_lib.sh.
+ * A reader of a 9p share is killed while the device has its request.  The
+ * device answers later.  Its answer must not go to a page that belongs to
+ * somebody else by then.  The share reads slowly, see vtest_lib.sh.
  *
- * A killed reader sends a flush and waits for its reply, which QEMU holds back
- * until the request itself is done.  But not after "umount -f", which is what
- * whoever kills readers of a server that hangs does first.
+ * A killed reader sends a flush and waits for the reply, which QEMU holds back
+ * until the request itself is done.  After "umount -f" no flush is sent, and a
+ * user runs that before killing the readers of a server that hangs.
  */
 #include <errno.h>
 #include <fcntl.h>

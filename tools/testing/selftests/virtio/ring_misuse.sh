@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's checkers see what a driver does wrong with a buffer, however the
-# buffer goes to the device.  vring_misuse.ko (tools/testing/vring/misuse) is such a
-# driver: each of its requests is one fault, and has to be one report.
+# The kernel's checkers see a driver's errors with a buffer, whatever way the buffer
+# takes to the device.  vring_misuse.ko (tools/testing/vring/misuse) is a driver with
+# such errors.  Each of its requests is one fault, and must give one report.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"

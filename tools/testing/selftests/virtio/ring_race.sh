@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What virtio_ring promises to those who call it at the same time: runs the KUnit
-# tests of vring_race.ko (tools/testing/vring/race), reads the counters of its
-# queues meanwhile, and on a kernel with KCSAN sees to it that KCSAN was looking.
+# What virtio_ring promises to concurrent callers.  Runs the KUnit tests of
+# vring_race.ko (tools/testing/vring/race) and reads the counters of its queues at
+# the same time.  On a kernel with KCSAN, also checks that KCSAN was enabled.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"

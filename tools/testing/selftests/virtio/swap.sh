@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A guest that is short of memory writes it to a virtio disk, whose driver then
-# works for those that free memory, and gets all of it back.  The cells that
-# virtio_ring keeps for the disk stay within their bound meanwhile.  Says besides
-# how little memory was free, to be compared with another kernel.
+# A guest that is short of memory swaps to a virtio disk.  Its driver then works on
+# behalf of memory reclaim.  All data comes back.  The cells that virtio_ring keeps
+# for the disk stay below their limit.  The test also prints the least free memory,
+# for comparison with another kernel.
 
 DIR=$(dirname "$0")
 . "$DIR/vtest_lib.sh"

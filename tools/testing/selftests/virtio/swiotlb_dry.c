@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything is bounced (swiotlb=force), and swiotlb is smaller than what is asked
- * of it at once.  Without pools of the virtqueues (virtio_ring.bounce_max=-1)
- * requests may wait or fail; data may not be wrong, and what was taken from
- * swiotlb must come back.  With pools nothing of that happens.
+ * Everything is bounced (swiotlb=force), and swiotlb is smaller than the
+ * requests in flight.  Without pools of the virtqueues
+ * (virtio_ring.bounce_max=-1), requests may wait or fail.  Data must not be
+ * wrong, and all memory taken from swiotlb must be returned.  With pools, no
+ * request waits or fails.
  */
 #include <fcntl.h>
 #include <stdio.h>

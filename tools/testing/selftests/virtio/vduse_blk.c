@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A disk whose back end is this process, driven by virtio-blk through
- * virtio-vdpa.  First it behaves, then it does what a hostile one would: the
- * running ring must stay right, or break the queue with one message.
+ * virtio-vdpa.  First it behaves, and then it acts like a hostile device.  The
+ * ring must go on correctly, or break the queue with one message.
  *
- * A queue is broken here only while nothing is in flight: virtio-blk waits on
- * removal for what is in flight, and nothing ends that any more once the queue
- * is broken.  The other half of those attacks is in vduse_net.c.
+ * This test breaks a queue only while nothing is in flight.  On removal,
+ * virtio-blk waits for requests in flight, and in a broken queue they never
+ * complete.  vduse_net.c has the attacks with requests in flight.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A NIC whose back end is this process, which sends every frame back, driven by
- * virtio-net through virtio-vdpa.  virtio-net takes back what is in flight when
- * it is removed, so here the device breaks the rules with requests in flight:
- * the queue must break with one message, and the device must be removable.
+ * A NIC whose back end is this process, driven by virtio-net through
+ * virtio-vdpa.  The back end sends every frame back.  virtio-net detaches its
+ * requests when it is removed, so here the device breaks the rules with
+ * requests in flight.  The queue must break with one message, and the device
+ * must be removable.
  *
- * VDUSE takes locks in its DMA operations and for notifications that are not safe
- * in softirqs, which is where a network driver comes from.  Hence the driver polls
- * in threads of its own here and is given frames without a queueing discipline;
- * and as there is still the watchdog of every interface, lockdep looks away.
+ * VDUSE takes locks in its DMA operations and for notifications.  They are not
+ * safe in softirqs, from which a network driver calls them.  The driver
+ * therefore polls in threads of its own, and gets frames without a queueing
+ * discipline.  The watchdog of each interface still runs in a softirq, so
+ * lockdep is switched off.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A device that the guest has given to VFIO is isolated, whatever the default
- * domain type is and whatever virtio does meanwhile: its DMA goes where the
- * container has a mapping, and nowhere else.  Every virtio disk and NIC is busy
- * throughout, with its data checked.
+ * domain type is and whatever virtio does.  Its DMA goes where the container
+ * has a mapping, and nowhere else.  All virtio disks and NICs are busy during
+ * the test, and their data is checked.
  */
 #include <linux/vfio.h>
 #include <stdio.h>
@@ -168,8 +168,8 @@ static int write_fails(struct given *given, __u64 iova)
 }
 
 /*
- * And the kernel logs a fault.  It drops messages of many faults in a short time,
- * so the device tries again until one is there.
+ * And the kernel logs a fault.  It drops messages of many faults in a short
+ * time, so the device tries again until one is there.
  */
 static int write_faults(struct given *given, __u64 iova)
 {
@@ -252,8 +252,8 @@ TEST_F_TIMEOUT(vfio, what_is_not_mapped_faults_and_is_not_touched, VT_TIMEOUT)
 }
 
 /*
- * What a passthrough by mistake would let through.  The page is mapped at another
- * address, so that it stays where it is.
+ * What a passthrough by mistake would let through.  The page is mapped at
+ * another address, so that it stays where it is.
  */
 static int map_and_locate(struct given *given, __u64 *physical)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Checked contents for the shell tests: what can be verified later is written,
- * sent or asked for here.
+ * Checked contents for the shell tests.  This program writes, sends or requests
+ * data that can be verified later.
  */
 #include <errno.h>
 #include <dirent.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PCI devices that VFIO gives to a test, and what makes them write memory and
- * read it.  See docs/specs/edu.rst of QEMU, and the NVM Express base
+ * PCI devices that VFIO gives to a test.  The functions here make them write
+ * and read memory.  See docs/specs/edu.rst of QEMU, and the NVM Express base
  * specification 1.4 for the registers and admin commands below.
  */
 #include <linux/vfio.h>

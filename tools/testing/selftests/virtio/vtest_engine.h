@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * PCI devices that VFIO gives to a test, and what makes them write memory and
- * read it: QEMU's edu, whose whole purpose is a DMA engine, and its NVMe
- * controller, which has queues in memory and is told of addresses in there.
+ * PCI devices that VFIO gives to a test.  The functions here make them write
+ * and read memory.  They are QEMU's edu, which has a DMA engine, and its NVMe
+ * controller, which has queues in memory and gets addresses from there.
  */
 #ifndef VTEST_ENGINE_H
 #define VTEST_ENGINE_H
@@ -24,9 +24,9 @@
 #define VT_SECRET_BITS	47
 
 /*
- * start() comes first and maps what the device needs.  What the others ask for is
- * over when they return: 0, 1 if the device reports an error, or -1 if it does not
- * answer any more.
+ * start() comes first and maps what the device needs.  What the others ask for
+ * is over when they return: 0, 1 if the device reports an error, or -1 if it
+ * does not answer any more.
  */
 struct vt_engine {
 	const char *name;

@@ -13,13 +13,13 @@
 #				the same file has the kernel parameters that
 #				belong to the case ("case" lines)
 #	vtest.bypass=PREFIX[,PREFIX]
-#				PCI addresses (or the names of what else they sit
-#				on), or beginnings of them, of devices
-#				that bypass the vIOMMU ("0000:20:" for all of a
+#				devices that bypass the vIOMMU: PCI addresses, names
+#				on other buses, or beginnings of these ("0000:20:"
+#				for all devices of a
 #				pxb-pcie,bus_nr=32,bypass_iommu=on)
 #	vtest.scale=PERCENT	amount of data and repetitions, 100 if not given
-#	vtest.seed=NUMBER	what a random test starts from, to repeat one that
-#				failed; it prints what it took
+#	vtest.seed=NUMBER	seed of a random test, to repeat a test that failed;
+#				the test prints the seed that it used
 #
 #   Without vtest.case, dma_access.sh skips; no other test needs any of these.
 #   The console must show level 5 messages: do not boot with "quiet".  Give

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every virtio disk and pair of NICs kept busy in the background, with every
- * byte checked, while a test does something else.
+ * Keeps every virtio disk and every pair of NICs busy in the background, and
+ * checks every byte, while a test does something else.
  */
 #include <errno.h>
 #include <signal.h>

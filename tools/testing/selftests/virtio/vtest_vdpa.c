@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vDPA devices made and removed by netlink, and what becomes of them.
+ * Creates and removes vDPA devices by netlink, and finds their virtio devices.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vDPA devices, which virtio-vdpa makes virtio devices of.
+ * vDPA devices.  virtio-vdpa turns them into virtio devices.
  */
 #ifndef VTEST_VDPA_H
 #define VTEST_VDPA_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio device that is this process: a VDUSE device.  Its rings are served by
- * vtest_vring.h, which stands on this.
+ * A virtio device that is this process: a VDUSE device.  vtest_vring.h is built
+ * on this and serves its rings.
  */
 #ifndef VTEST_VDUSE_H
 #define VTEST_VDUSE_H
@@ -75,10 +75,10 @@ struct vd_dev {
 };
 
 /*
- * Whether this guest cannot have such a device: a kernel without VDUSE, or disks
- * whose queues are locked in interrupts.  Then vt_error says
- * so.  VDUSE takes locks below the driver's that are not safe in interrupts,
- * which is a matter of lockdep only where the driver has other devices too.
+ * Whether this guest cannot have such a device: a kernel without VDUSE, or
+ * disks whose queues are locked in interrupts.  Then vt_error says so.  VDUSE
+ * takes locks below the driver's that are not safe in interrupts, which is a
+ * matter of lockdep only where the driver has other devices too.
  */
 bool vd_missing(const struct vd_dev *dev);
 /* 0, or -1 and vt_error says why. */

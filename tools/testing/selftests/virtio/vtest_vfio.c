@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A PCI device that VFIO has: taken from its driver and given back, its memory
- * mapped and unmapped, its registers, and what the kernel's log says of it.
+ * A PCI device that VFIO has.  It is taken from its driver and given back, its
+ * memory is mapped and unmapped, its registers are accessed, and the kernel's
+ * log is searched for messages about it.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A PCI device that VFIO has: taken from its driver and given back, its memory
- * mapped and unmapped, its registers, and what the kernel's log says of it.
+ * A PCI device that VFIO has.  It is taken from its driver and given back, its
+ * memory is mapped and unmapped, its registers are accessed, and the kernel's
+ * log is searched for messages about it.
  */
 #ifndef VTEST_VFIO_H
 #define VTEST_VFIO_H
@@ -48,8 +49,8 @@ int vt_vfio_neighbours(const struct vt_vfio *dev);
 int vt_vfio_type(const struct vt_vfio *dev, char *type, size_t size);
 
 /*
- * Whether the IOMMU says what it has refused.  QEMU's amd-iommu (7.2) keeps that
- * to itself if there is no page.
+ * Whether the IOMMU says what it has refused.  QEMU's amd-iommu (7.2) keeps
+ * that to itself if there is no page.
  */
 bool vt_vfio_reports(const struct vt_vfio *dev);
 /* Whether the kernel has logged a fault of the device at that page meanwhile. */

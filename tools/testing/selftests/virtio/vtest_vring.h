@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The device's side of split and packed rings of a VDUSE device, virtio 1.2
- * sections 2.7 and 2.8.  It obeys the specification until a test has it do
- * otherwise.
+ * sections 2.7 and 2.8.  It obeys the specification unless a test makes it
+ * break a rule.
  */
 #ifndef VTEST_VRING_H
 #define VTEST_VRING_H
@@ -43,8 +43,8 @@ void vd_push(struct vd_queue *queue, const struct vd_chain *chain, __u32 len);
 void vd_push_raw(struct vd_queue *queue, __u32 id, __u32 len, __u16 slots);
 /*
  * What a device does to a request in flight that is none of its business: the
- * request's descriptors and its table, or just one descriptor.  Flags of a packed
- * ring stay, they say on the next lap too what was used.
+ * request's descriptors and its table, or just one descriptor.  Flags of a
+ * packed ring stay, they say on the next lap too what was used.
  */
 void vd_spoil_request(struct vd_dev *dev, struct vd_queue *queue,
 		      const struct vd_chain *chain, __u64 *seed);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A virtio device that is on no bus and has no driver: enough of one to create
- * virtqueues for.
+ * A virtio device that is on no bus and has no driver.  It suffices to create
+ * virtqueues.
  */
 #ifndef VRING_FAKE_VDEV_H
 #define VRING_FAKE_VDEV_H

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How much work a kernel's virtio_ring does for a request: adds requests to a
- * virtqueue, plays the device that completes them in memory, takes them back,
- * and reads the cycle counter around the adds and around the gets only.
+ * Measures the work of a kernel's virtio_ring for a request.  The module adds
+ * requests to a virtqueue, completes them in memory as the device would, and
+ * takes them back.  It reads the cycle counter around the adds and around the
+ * gets only.
  *
- * The DMA device is QEMU's "edu", a PCI device that stands behind the guest's
- * IOMMU and that nobody drives, so that what a mapping costs is what it costs
- * any driver in that guest.  Without VIRTIO_F_ACCESS_PLATFORM the same queue
- * takes physical addresses.
+ * The DMA device is QEMU's "edu", a PCI device that is behind the guest's IOMMU
+ * and has no driver.  A mapping for it costs what it costs any driver in that
+ * guest.  Without VIRTIO_F_ACCESS_PLATFORM the same queue takes physical
+ * addresses.
  *
- * Under "qemu -icount shift=0" the counter counts instructions, and exactly so;
- * the calibration that is printed first tells whether it did.  One line a case,
- * of words NAME=VALUE:
+ * Under "qemu -icount shift=0" the counter counts instructions exactly.  The
+ * calibration, which is printed first, shows whether it did.  Each case prints
+ * one line of words NAME=VALUE:
  *
  *	vring_bench: calibration per_1000=N pair=N
  *	vring_bench: layout=split access=1 segments=4 bytes=4096 add=N ...
  *
- * bytes is how long a segment of data is; add and get are medians for a request,
- * add_max and get_max the largest of all batches; descriptors is how many of the
- * ring's own a request took.
+ * bytes is the length of a segment.  add and get are medians for a request,
+ * add_max and get_max are the largest of all batches.  descriptors is the
+ * number of descriptors of the ring that a request took.
  */
 #include <linux/dma-mapping.h>
 #include <linux/io.h>

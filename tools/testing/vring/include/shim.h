@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the virtio ring needs of the kernel, for a userspace program.  Every
- * <linux/...> header that the ring includes is a generated one-line file that
- * includes this one (FORWARD in the Makefile).  The functions behind the
- * declarations are in kernel.c and model_dma.c; they check their callers.
+ * The parts of the kernel that the virtio ring needs, for a userspace program.
+ * Every <linux/...> header that the ring includes is a generated one-line file
+ * that includes this one (FORWARD in the Makefile).  The functions behind the
+ * declarations are in kernel.c and model_dma.c.  They check their callers.
  *
- * Those two include this file in turn.  That circle stays: the ring includes
- * nothing else, so the kernel's types and the inline functions that end in
- * kernel.c and model_dma.c have to be in one place, and the two are written in
- * these types.  Between them calls go one way, from model_dma.c to kernel.c;
- * what tests call and the ring does not is in harness.h.
+ * kernel.c and model_dma.c include this file as well.  This circle is intended:
+ * the ring includes nothing else, so the kernel's types and the inline
+ * functions that call kernel.c and model_dma.c have to be in one place, and
+ * both files use these types.  model_dma.c calls kernel.c, but not the other
+ * way round.  harness.h has what the tests call and the ring does not.
  */
 #ifndef VRING_SHIM_H
 #define VRING_SHIM_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The part of shim.h that is for what a user sees of a device: IOMMU domains,
- * the device lock, a file in debugfs.
+ * The part of shim.h for what a user sees of a device: IOMMU domains, the
+ * device lock, and a file in debugfs.
  */
 #ifndef VRING_SHIM_SHOW_H
 #define VRING_SHIM_SHOW_H

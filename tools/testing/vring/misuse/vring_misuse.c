@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver that hands over buffers as no driver should, so that one can see
- * whether the kernel's checkers do:
+ * A driver with deliberate errors in its buffers.  It tests whether the
+ * kernel's checkers report them:
  *
  *	insmod vring_misuse.ko what=unwritten device=0000:00:06.0
  *
- * what=unwritten	the device is to read bytes that nobody wrote: KMSAN
+ * what=unwritten	the device is to read uninitialized bytes: KMSAN
  * what=stack		the buffer is on the stack: DMA_API_DEBUG
  * what=nothing		the same requests without a fault: no checker may complain
  *
- * The virtqueue belongs to a virtio device that is on no bus; nobody serves it.
- * Its memory is mapped for the PCI device that is named, translated or not as for
- * that device's own driver; with none, physical addresses are what it takes.
- * Every request is one fault and goes into the ring by itself; "insmod" says how
- * many there were:
+ * The virtqueue belongs to a virtio device that is on no bus, and no device
+ * serves it.  Its memory is mapped for the PCI device that is named, translated
+ * or not as for that device's own driver.  If no device is named, the virtqueue
+ * takes physical addresses.  Every request is one fault and is in the ring
+ * alone.  "insmod" prints the number of requests:
  *
  *	vring_misuse: 6 requests
  */
@@ -85,8 +85,8 @@ static int there_and_back(struct misuse *m, struct scatterlist *sg, bool in,
 
 /*
  * A buffer of the heap.  With @hole, four bytes of what goes out were never
- * written.  Nothing at all was written of what comes in, which is looked at when
- * it is back.
+ * written.  Nothing at all was written of what comes in, which is looked at
+ * when it is back.
  */
 static int heap(struct misuse *m, unsigned int len, bool in, bool lists, bool hole)
 {

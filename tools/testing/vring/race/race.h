@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of vring_race know of each other.  race_device.c plays a device
- * and the transport, race_driver.c drivers, race_test.c lets them meet.
+ * The interface between the files of vring_race.  race_device.c is a device and
+ * the transport, race_driver.c has the drivers, and race_test.c runs them
+ * together.
  *
- * On one queue, each at any time: two drivers, which serialize as the ring's API
- * demands and no more; a device that takes, completes, interrupts and wants to
- * be notified; a timer that interrupts for nothing.
+ * These use one queue at the same time: two drivers, which serialize as the
+ * ring's API demands and no more; a device that takes, completes, interrupts
+ * and asks for notifications; and a timer that interrupts without reason.
  */
 #ifndef VRING_RACE_H
 #define VRING_RACE_H

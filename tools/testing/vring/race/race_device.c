@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The device and the transport of vring_race, from the virtio specification.
- * The device is a thread on a CPU of its own, or of the second driver's, and
- * keeps to the rules: it interrupts if, and only if, the driver asked for that,
+ * The device is a thread on a CPU of its own, or on that of the second driver.
+ * It obeys the rules: it interrupts if and only if the driver asked for that,
  * and after it asked for a notification it waits for one.
  */
 #include <linux/debugfs.h>
@@ -305,8 +305,8 @@ static bool work(struct race_queue *q, bool *interrupt)
 }
 
 /*
- * An interrupt as the transport delivers it: not after race_delete_queue() waited
- * for it, but at any other time.
+ * An interrupt as the transport delivers it: not after race_delete_queue()
+ * waited for it, but at any other time.
  */
 static void interrupt(struct race_queue *q)
 {

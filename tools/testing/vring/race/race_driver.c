@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The drivers of vring_race.  Two threads use one queue: what the API wants
- * serialized is under the queue's lock, what it does not is outside, and
- * whoever was promised an interrupt waits for it.
+ * The drivers of vring_race.  Two threads use one queue.  Calls that the API
+ * wants serialized are under the queue's lock, the others are outside of it.  A
+ * thread that was promised an interrupt waits for it.
  */
 #include <linux/kthread.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What virtio_ring promises to those who call it at the same time, as KUnit
- * tests; Documentation/driver-api/virtio/virtio_ring_dma.rst has the promises.
- * Each test goes on for a number of seconds and is the better the slower the
- * accesses are, which is what KCSAN does to them; its reports are failures.
+ * KUnit tests of what virtio_ring promises to concurrent callers.
+ * Documentation/driver-api/virtio/virtio_ring_dma.rst has the promises.  Each
+ * test runs for a number of seconds.  It finds more if accesses are slow, and
+ * KCSAN slows them down.  Reports of KCSAN are failures.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>

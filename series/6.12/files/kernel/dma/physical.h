@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What an architecture's mapping operations look like in this kernel: pages.
+ * In this kernel, an architecture's mapping operations take pages.
  */
 #ifndef _KERNEL_DMA_PHYSICAL_H
 #define _KERNEL_DMA_PHYSICAL_H

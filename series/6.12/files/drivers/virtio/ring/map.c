@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How this kernel maps, as drivers and transports see it: drivers map for a
- * whole queue.
+ * The mapping functions of this kernel for drivers and transports: a driver
+ * maps all buffers of a queue, or none.
  */
 #include <linux/export.h>
 
@@ -9,7 +9,7 @@
 
 /**
  * vring_create_virtqueue_dma - create a virtqueue with a DMA device of its own
- * @index: as in vring_create_virtqueue_map(), and so are the others
+ * @index: index of the queue, from 0
  * @num: number of descriptors
  * @vring_align: alignment of the used ring in bytes
  * @vdev: the virtio device
@@ -19,8 +19,10 @@
  * @notify: doorbell
  * @callback: called by vring_interrupt(), or NULL
  * @name: for messages
- * @dma_dev: what the transport does this queue's DMA with; not used if the
- *	device lacks VIRTIO_F_ACCESS_PLATFORM
+ * @dma_dev: the DMA device of this queue; not used if the device lacks
+ *	VIRTIO_F_ACCESS_PLATFORM
+ *
+ * The other parameters are as in vring_create_virtqueue_map().
  *
  * Context: may sleep.
  * Return: the virtqueue, NULL if memory is short or @num impossible.
@@ -50,7 +52,8 @@ EXPORT_SYMBOL_GPL(vring_create_virtqueue_dma);
  *
  * From now on the driver maps with virtqueue_dma_map_single_attrs() or for
  * virtqueue_dma_dev(), puts the address into the scatterlist's dma_address, and
- * unmaps what it reaps.  Indirect tables stay the ring's business.
+ * unmaps the buffers that it reaps.  The ring still maps its indirect tables
+ * itself.
  *
  * Context: any, serialized by the driver.
  * Return: 0, -EINVAL if the queue is not empty.

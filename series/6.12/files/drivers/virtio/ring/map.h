@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How this kernel maps: with the DMA API and nothing else.
+ * The mapping functions of this kernel: the DMA API.
  * Part of ring.h.
  */
 #ifndef _VIRTIO_RING_MAP_H
@@ -11,9 +11,9 @@
 #include <linux/swiotlb.h>
 
 /*
- * What dma_map_page() does for KMSAN, for an entry that it is not asked for: a
- * hole in what the device reads is reported, and what the device writes counts as
- * written.
+ * Does what dma_map_page() does for KMSAN, for an entry that is not mapped.
+ * Uninitialized bytes that the device reads are reported.  Bytes that the
+ * device writes become initialized.
  */
 static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
 {
@@ -21,7 +21,7 @@ static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
 			 in ? DMA_FROM_DEVICE : DMA_TO_DEVICE);
 }
 
-/* The page that is so many after another of the same buffer. */
+/* The page @n pages after @page, in the same buffer. */
 static inline struct page *vring_nth_page(struct page *page, size_t n)
 {
 	return nth_page(page, n);
@@ -33,7 +33,7 @@ static inline bool vring_own_map(const struct virtio_device *vdev)
 	return false;
 }
 
-/* The largest buffer that those map, in bytes. */
+/* The largest buffer that these functions map, in bytes. */
 static inline size_t vring_own_map_max(const struct virtio_device *vdev)
 {
 	return SIZE_MAX;
@@ -46,7 +46,7 @@ static inline bool vring_offers_platform(struct virtio_device *vdev)
 	       BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
 }
 
-/* Is every buffer bounced of a device that nothing translates for? */
+/* Is every buffer of a device bounced, if no IOMMU translates for it? */
 static inline bool vring_bounces_all(struct device *dev)
 {
 	return is_swiotlb_force_bounce(dev);

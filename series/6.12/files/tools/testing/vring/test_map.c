@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What this kernel alone has of mapping: queues whose driver maps everything. */
+/* Mapping functions of this kernel only: queues whose driver maps everything. */
 #include "test.h"
 
 static void premapped_too_late(struct run *t)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What qemu_iommu.c asks the CPU, as this kernel does that.
+ * How qemu_iommu.c searches the hypervisor leaves of CPUID in this kernel.
  */
 #ifndef _X86_KERNEL_QEMU_IOMMU_H
 #define _X86_KERNEL_QEMU_IOMMU_H

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How this kernel maps, as drivers see it: each request is mapped by the driver or
- * by the ring, and what the driver maps goes where the ring's own mappings go.
+ * The mapping functions of this kernel for drivers.  Each request is mapped by the
+ * driver or by the ring.  The driver's mappings use the same device or functions as
+ * the ring's own.
  */
 #include <linux/export.h>
 
 #include "ring.h"
 
 /**
- * virtqueue_add_outbuf_premapped - expose buffers that the driver mapped
+ * virtqueue_add_outbuf_premapped - add device-readable buffers that the driver mapped
  * @vq: the virtqueue
  * @sg: the entries, with DMA addresses and lengths (sg_dma_address(), sg_dma_len())
  * @num: number of entries
  * @data: token of the request
  * @gfp: how to allocate an indirect table
  *
- * The ring neither maps nor unmaps these entries; the rest is as for
+ * The ring neither maps nor unmaps these entries.  Everything else is as for
  * virtqueue_add_outbuf().
  *
  * Context: any that @gfp allows, serialized by the driver.
@@ -30,7 +31,7 @@ int virtqueue_add_outbuf_premapped(struct virtqueue *vq, struct scatterlist *sg,
 EXPORT_SYMBOL_GPL(virtqueue_add_outbuf_premapped);
 
 /**
- * virtqueue_add_inbuf_premapped - let the device write buffers that the driver mapped
+ * virtqueue_add_inbuf_premapped - add device-writable buffers that the driver mapped
  * @vq: the virtqueue
  * @sg: the entries, with DMA addresses and lengths
  * @num: number of entries
@@ -57,7 +58,7 @@ EXPORT_SYMBOL_GPL(virtqueue_add_inbuf_premapped);
  * @data: token of the request
  * @gfp: how to allocate an indirect table
  *
- * The entries may share cache lines with each other, but with nothing that the CPU
+ * The entries may share cache lines with each other, but not with data that the CPU
  * writes while the device has them.  DMA_API_DEBUG does not complain of them.
  *
  * Context: any that @gfp allows, serialized by the driver.
@@ -79,7 +80,7 @@ EXPORT_SYMBOL_GPL(virtqueue_add_inbuf_cache_clean);
 /**
  * virtqueue_map_alloc_coherent - allocate memory that needs no synchronizing
  * @vdev: the virtio device
- * @map: what maps for it: a DMA device, or the token of the device's own functions
+ * @map: the DMA device, or the argument of the device's own mapping functions
  * @size: length in bytes
  * @addr: where to put the DMA address
  * @gfp: how to allocate
@@ -127,7 +128,7 @@ EXPORT_SYMBOL_GPL(virtqueue_map_free_coherent);
  * @dir: direction of the transfer
  * @attrs: DMA_ATTR_*
  *
- * The mapping is made where the ring's own mappings are made.
+ * The mapping uses the same device or functions as the ring's own mappings.
  *
  * Context: any.
  * Return: the DMA address, to be checked with virtqueue_map_mapping_error().

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What this kernel alone has of mapping: requests that the driver mapped beside
- * others, attributes of a request, and devices with mapping functions of their own.
+ * Mapping functions of this kernel only: requests that the driver mapped beside
+ * others, attributes of a request, and devices with mapping functions of their
+ * own.
  */
 #include "test.h"
 #include "ring.h"
