@@ -19,7 +19,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from lib import report, rows, trace                              # noqa: E402
+from lib import report, rows, tables, trace                      # noqa: E402
 from lib.guest import log, vm                                    # noqa: E402
 from lib.guest.machine import qemu_devices, qemu_version         # noqa: E402
 from lib.matrix import beside as matrix_beside, expect, judge    # noqa: E402
@@ -31,7 +31,7 @@ BESIDE = 120            # of one that is not judged, some of which hang
 
 def boots(wish):
     """The table, what is to run of it, and the boots of the stock kernel beside that."""
-    table = matrix_plan.load()
+    table = tables.load("matrix")
     plan = [b for b in matrix_plan.promise(table) if not (b.slow and wish.slice)]
     if not wish.promise:
         covering = matrix_plan.covering(table)

@@ -21,7 +21,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from lib import report, rows                                     # noqa: E402
+from lib import report, rows, tables                             # noqa: E402
 from lib.bench import figures, plan                              # noqa: E402
 from lib.guest import expect, machine                            # noqa: E402
 from lib.matrix import plan as matrix_plan                       # noqa: E402
@@ -91,7 +91,7 @@ def did(row):
 
 def main():
     wish, close = rows.RowWords(__doc__, "--no-speed").patterns().read(), rows.Close()
-    rows.chosen(wish.rows, matrix_plan.promise(matrix_plan.load()), matrix_plan.Boot.words,
+    rows.chosen(wish.rows, matrix_plan.promise(tables.load("matrix")), matrix_plan.Boot.words,
                 "matrix.py --promise --list names them")
     rows.need("jinja2", "python3-jinja2")
     suites = (os.environ.get("QEMUS") or SUITES).split()

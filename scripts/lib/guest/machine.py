@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 
-from lib import report
+from lib import report, tables
 
 QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
 OLDEST = (5, 2)
@@ -126,10 +126,8 @@ FOREIGN = {
 # The port of a console of its own that the guest's command writes to there.
 OUT_PORT = "vdma.out"
 
-# Without "-pci", and with "-device" in its place for a device of virtio-mmio; where it
-# is not virtio-KIND.
-NAMES = {"console": "virtio-serial", "vhost-user-blk": "vhost-user-blk",
-         "vhost-user-net": "virtio-net", "fs": "vhost-user-fs", "vsock": "vhost-vsock"}
+KINDS = tables.load("kinds", os.path.dirname(__file__))
+NOT_VIRTIO = {kind for kind, words in KINDS.items() if "bits" in words}
 # By mode, what makes a PCI device so.
 MODES = {
     "modern": ["disable-legacy=on", "disable-modern=off"],
@@ -139,25 +137,6 @@ MODES = {
 # What a label says of a bus.
 BUSES = {"pcie.0": [], "bypass": ["bypassing bus"], "port": ["root port"],
          "bridge": ["PCI bridge"], "mmio": ["mmio"], "virt-mmio": ["mmio"], "ccw": ["ccw"]}
-# Programs behind devices, and where they come from.
-PROGRAMS = {
-    "vhost-user-blk": ("qemu-storage-daemon", "package qemu-system-common"),
-    "vhost-user-net": ("dpdk-testpmd", "package dpdk-dev"),
-    "fs": ("virtiofsd", "package qemu-system-common or virtiofsd"),
-}
-# Those that were never anything but virtio 1.0: they have no disable-legacy=.
-MODERN_ONLY = ("fs",)
-# Back ends in another process, which need memory that can be shared.
-OTHER_PROCESS = ("vhost-user-blk", "vhost-user-net", "fs")
-# What is plugged where memory may be, and needs room there.
-MEMORY_DEVICES = ("pmem", "mem")
-# Devices that are not virtio: QEMU's name of each, and how many bits of an address
-# Linux gives it.
-NOT_VIRTIO = {
-    "nvme": ("nvme", 64), "ahci": ("ahci", 64), "megasas": ("megasas", 63),
-    "xhci": ("qemu-xhci", 64), "e1000": ("e1000", 32), "e1000e": ("e1000e", 64),
-}
-
 
 def edu(pci):
     """QEMU's arguments for its edu device, which reaches all of memory."""
@@ -198,11 +177,14 @@ class Device:
     port: int = 0
     number: int = 0
 
+    def known(self):
+        """What kinds.toml says of its kind."""
+        return KINDS.get(self.kind, {})
+
     def model(self):
         """QEMU's name of it."""
-        if self.kind in NOT_VIRTIO:
-            return NOT_VIRTIO[self.kind][0]
-        return NAMES.get(self.kind, "virtio-" + self.kind) + NO_PCI.get(self.bus, "-pci")
+        name = self.known().get("model", "virtio-" + self.kind)
+        return name if self.kind in NOT_VIRTIO else name + NO_PCI.get(self.bus, "-pci")
 
     def pci(self):
         """Address in the guest, where it is known beforehand."""
@@ -233,9 +215,9 @@ class Device:
             return "%s has no pxb-pcie with bypass_iommu=" % QEMU
         if self.packed and "packed" not in properties("-device", name):
             return "%s of %s has no packed=" % (name, QEMU)
-        program, package = PROGRAMS.get(self.kind, ("", ""))
+        program = self.known().get("program")
         if program and not (virtiofsd() if self.kind == "fs" else shutil.which(program)):
-            return "%s is missing (%s)" % (program, package)
+            return "%s is missing (%s)" % (program, self.known()["package"])
         return None
 
     def properties(self):
@@ -249,11 +231,18 @@ class Device:
             words += ["max_revision=0"] if self.mode == "legacy" else []
         else:
             words += ["bus=" + self.bus, "addr=0x%x.%d" % (self.slot, self.function)]
-        if self.bus not in NO_PCI and self.kind not in (*MODERN_ONLY, *NOT_VIRTIO):
+        if self.bus not in NO_PCI and not {"modern", "bits"}.intersection(self.known()):
             words += MODES[self.mode]
         words += ["iommu_platform=on"] if self.access else []
         words += ["packed=on"] if self.packed else []
         return words + ([self.options] if self.options else [])
+
+
+def devices_of(table, groups, **more):
+    """The devices of some groups of a table, with more words where a device has not its
+    own."""
+    return [Device(id=id_, **{**more, **words}) for group in groups
+            for id_, words in table["devices"][group].items()]
 
 
 @dataclass
@@ -367,11 +356,11 @@ class Machine:
             machine = "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,rtc=off"
         if self.default_bus_bypass:
             machine += ",default-bus-bypass-iommu=on"
-        kinds, buses = {d.kind for d in self.devices}, {d.bus for d in self.devices}
-        if kinds.intersection(OTHER_PROCESS):
+        buses = {d.bus for d in self.devices}
+        if any("program" in d.known() for d in self.devices):
             machine += ",memory-backend=ram"
         memory = self.memory
-        if kinds.intersection(MEMORY_DEVICES):
+        if any("memory" in d.known() for d in self.devices):
             memory += ",maxmem=4G"
         memory += "," + self.room if self.room else ""
         args = self._plain(machine, ["-accel", "tcg,thread=single", "-icount",

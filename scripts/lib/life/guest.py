@@ -316,9 +316,8 @@ class LifeGuest(vm.Guest):
 
     def _revive(self, _):
         device = next(d for d in self.machine.devices if d.id == "vhost")
-        path = os.path.join(self.dir, "vhost.sock")
-        os.unlink(path)
-        self._storage_daemon(device, path)
+        os.unlink(self._path(device, ".sock"))
+        self._storage_daemon(device)
         return "revived"
 
     # -- the verdict --
