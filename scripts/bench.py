@@ -37,8 +37,8 @@ of the DMA API of its own, which is why those are left out there.
 
 Packets sent are counted on a NIC behind a tap in a network namespace of its own,
 the only back end that takes TSO; without /dev/net/tun they are left out.
-QUICK=1 boots everything once and leaves cells and modes out (scripts/lib/bench/
-plan.py has the rows).
+QUICK=1 boots everything once and leaves cells and modes out (scripts/bench.toml
+has the rows).
 
 Results: build/BASE/bench.json, bench-time.svg, bench-requests.svg,
 bench-instructions.svg; with --name=WORD, WORD.json and no plots.
@@ -51,17 +51,9 @@ sys.dont_write_bytecode = True
 
 from lib import report, rows                                     # noqa: E402
 from lib.bench import figures, guest, iotlb as bench_iotlb, plan, plot  # noqa: E402
-from lib.guest import expect, machine, vm                        # noqa: E402
+from lib.guest import vm                                         # noqa: E402
 
 PARTS = ("time", "count", "busy", "iotlb", "instructions")
-
-
-def build():
-    """The kernels, the module for each of them, and what the guest starts with."""
-    machine.accelerator()
-    expect.build(
-        ["kernel.sh", "ours"], ["kernel.sh", "stock"], ["module.sh", "bench", "ours"],
-        ["module.sh", "bench", "stock"], ["initramfs.sh", "bench"])
 
 
 class Run:
@@ -173,7 +165,7 @@ def main():
         if reason:
             raise report.Failure(reason)
     if not wish.no_build:
-        build()
+        rows.build(plan.KERNELS, ["bench"], modules=[("bench", k) for k in plan.KERNELS])
     building = close.seconds()
     with report.Progress() as progress:
         run = Run(quick, wish, progress)

@@ -216,8 +216,13 @@ def checked(guest, result):
     return result
 
 
-def _name(*parts):
-    return "bench-" + re.sub(r"[^\w-]+", "-", "-".join(map(str, parts)))
+def settings(parts, kernel, mode, words, progress):
+    """What makes a Guest of a kernel in a mode that measures what the words say, but for
+    its machine.  parts: of its name."""
+    return {"name": "bench-" + re.sub(r"[^\w-]+", "-", "-".join(map(str, parts))),
+            "kernel": vm.kernel_image(kernel), "initrd": vm.initramfs("bench"),
+            "append": plan.APPEND[kernel, mode], "command": ["bench", *words],
+            "timeout": TIMEOUT, "progress": progress}
 
 
 class _Measured(vm.Guest):
@@ -231,10 +236,9 @@ class _Measured(vm.Guest):
                 lines, row.iommu, cell.startswith("send")))
         self.counter.guest = self
         super().__init__(
-            _name(row.iommu, row.kernel, row.mode, turn), vm.kernel_image(row.kernel),
-            vm.initramfs("bench"), machine(row.iommu, tap, row.mode != "physical"),
-            plan.APPEND[row.kernel, row.mode], ["bench", *steps], TIMEOUT,
-            progress=progress, serve={
+            **settings((row.iommu, row.kernel, row.mode, turn), row.kernel, row.mode, steps,
+                       progress),
+            machine=machine(row.iommu, tap, row.mode != "physical"), serve={
                 "begin": self.counter.begin, "end": self.counter.end,
                 "turn": lambda cell: self._stopped(self.turns.take, cell),
                 "over": lambda _: self._stopped(self.turns.over),
@@ -304,11 +308,10 @@ def instructions(rows, progress):
     """The micro-benchmark's cases in a boot of each (kernel, mode), in which an
     instruction is a nanosecond."""
     guests = [vm.Guest(
-        _name("icount", kernel, mode), vm.kernel_image(kernel),
-        vm.initramfs("bench"),
-        Machine("intel", smp=1, icount=True, extra=["-device", "edu"]),
-        plan.APPEND[kernel, mode], ["bench", "module:vring_bench-" + kernel], TIMEOUT,
-        progress=progress) for kernel, mode in rows]
+        **settings(("icount", kernel, mode), kernel, mode, ["module:vring_bench-" + kernel],
+                   progress),
+        machine=Machine("intel", smp=1, icount=True, extra=["-device", "edu"]))
+              for kernel, mode in rows]
     return [parse_module(checked(guest, result).kernel)
             for guest, result in zip(guests, vm.boot_all(guests))]
 
@@ -320,11 +323,9 @@ def busy(iommus, progress):
     for iommu, kernel, mode in keys:
         bench = machine(iommu, False, mode != "physical")
         bench.smp, bench.icount = 1, True
-        guests.append(vm.Guest(
-            _name("busy", iommu, kernel, mode), vm.kernel_image(kernel), vm.initramfs("bench"),
-            bench, plan.APPEND[kernel, mode],
-            ["bench", *("busy:%s:%d" % cell for cell in plan.BUSY_CELLS)], TIMEOUT,
-            progress=progress))
+        guests.append(vm.Guest(machine=bench, **settings(
+            ("busy", iommu, kernel, mode), kernel, mode,
+            ["busy:%s:%d" % cell for cell in plan.BUSY_CELLS], progress)))
     found = {}
     for key, guest, result in zip(keys, guests, vm.boot_all(guests)):
         _, _, counts = parse_output(checked(guest, result).output)

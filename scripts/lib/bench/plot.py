@@ -91,9 +91,8 @@ def figure(title, panels):
 
 # --- the three of make bench ------------------------------------------------
 
-SHORT = {"randread-4k-1": "4 KiB\nread", "randread-4k-32": "4 KiB read\ndepth 32",
-         "randwrite-4k-1": "4 KiB\nwrite", "randwrite-4k-32": "4 KiB write\ndepth 32",
-         "stream": "TCP\nstream", "rr": "TCP\nreq/resp"}
+def _short(cell):
+    return plan.TABLE["short"].get(cell, plan.NAMES[cell].replace("B ", "B\n"))
 
 
 def time_panels(timed):
@@ -107,7 +106,7 @@ def time_panels(timed):
             plain = timed.get((iommu, "stock", "pt", cell))
             if not plain:
                 continue
-            group = SHORT.get(cell, plan.NAMES[cell].replace("B ", "B\n"))
+            group = _short(cell)
             groups.append(group)
             for name in series:
                 one = timed.get((iommu,) + resolve(*name.split(", ")) + (cell,))
@@ -128,7 +127,7 @@ def busy_panels(busy):
     series = {"physical": STOCK_LIGHT, "identity (pt)": OURS_LIGHT, "strict": STOCK,
               "bounced": OURS}
     for cell, _ in plan.BUSY_CELLS:
-        group = SHORT.get(cell, plan.NAMES[cell].replace("B ", "B\n").replace(", ", "\n"))
+        group = _short(cell).replace(", ", "\n")
         for iommu, mode in plan.BUSY:
             name = next((name for name in series if mode in name), None)
             ours, stock = (busy.get((iommu, kernel, mode, cell)) for kernel in plan.KERNELS)
