@@ -74,8 +74,6 @@ class Backends:
     """The part of a Guest that gives each device what it needs, and QEMU the
     arguments that say so."""
 
-    name, timeout = "", 0
-
     def have_nothing(self):
         """As before the first device."""
         self.dir = None             # where files and sockets go

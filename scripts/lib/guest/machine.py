@@ -107,8 +107,8 @@ def virtiofsd():
 # root port, whose bus follows in number.
 BYPASS_BUS = 0x40
 
-# The bus below the PCIe-to-PCI bridge, and that which its root port makes.
-BRIDGE_PORT_BUS, BRIDGE_BUS = 1, 2
+# The bus below the PCIe-to-PCI bridge; its root port makes the one before.
+BRIDGE_BUS = 2
 
 # Where a microvm without ACPI has its transports, eight of them, and where the arm64
 # virt board has its 32.

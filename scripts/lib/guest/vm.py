@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 from lib import report
 from lib.guest import log
@@ -65,6 +66,7 @@ def split_command(command):
     return " ".join('"%s"' % w if re.search(r"\s", w) else w for w in command)
 
 
+@dataclass(eq=False, repr=False)
 class Guest(Backends, Requests):
     """One boot of one guest that runs one command.  serve: what the guest may
     ask for beyond what every guest may, words with functions of the rest of the
@@ -74,19 +76,19 @@ class Guest(Backends, Requests):
 
     movable = False
 
-    def __init__(self, name, kernel, initrd, machine, append="", command=("true",),
-                 timeout=120, trace=(), progress=None, expect_exit=0, serve=None,
-                 expected=()):
-        self.name = name
-        self.kernel, self.initrd, self.append = kernel, initrd, append
-        self.machine = machine
-        self.command = list(command)
-        self.timeout = timeout
-        self.trace = list(trace)
-        self.progress = progress
-        self.expect_exit = expect_exit
-        self.serve = serve or {}
-        self.expected = expected
+    name: str
+    kernel: str
+    initrd: str
+    machine: Machine
+    append: str = ""
+    command: list = ("true",)
+    timeout: int = 120
+    trace: list = ()
+    progress: object = None
+    serve: dict = field(default_factory=dict)
+    expected: tuple = ()
+
+    def __post_init__(self):
         self._begin()
 
     def _begin(self):
@@ -364,7 +366,7 @@ class Guest(Backends, Requests):
             result.problems.append("QEMU was ended by %s" % result.signal)
         elif result.exit_code is None and not timed_out:
             result.problems.append("the guest ended without saying how its command did")
-        elif result.exit_code is not None and result.exit_code != self.expect_exit:
+        elif result.exit_code:
             result.problems.append("command ended with status %d" % result.exit_code)
         for kind, lines in (("kernel", splats), ("QEMU", complaints), ("IOMMU fault", faults)):
             lines = self._unexpected(kind, lines)
@@ -374,7 +376,6 @@ class Guest(Backends, Requests):
         # Later words about the same place replace earlier ones.
         checks = {check[:2]: check for check in
                   log.parse_hostchecks(result.output + result.kernel)}
-        result.hostchecks = len(checks)
         result.problems += filter(None, (self.check_contents(*c) for c in checks.values()))
         for problem in result.problems:
             self.log.write("# problem: %s\n" % problem)
