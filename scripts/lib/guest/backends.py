@@ -13,7 +13,7 @@ import time
 import wave
 
 from lib import report
-from lib.guest.machine import MIB, NO_PCI, virtiofsd
+from lib.guest.machine import MIB, virtiofsd
 
 SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
 
@@ -171,7 +171,7 @@ class Backends:
                                     ":".join(str(tap.fileno()) for tap in taps))
         mac = device.mac or (ECHO_MAC if device.tap and device.queues > 1 else "")
         return (["-netdev", "%s,id=net-%s" % (netdev, device.id)],
-                ["netdev=net-" + device.id, *([] if device.bus in NO_PCI else ["romfile="]),
+                ["netdev=net-" + device.id, *([] if "suffix" in device.place() else ["romfile="]),
                  *(["mac=" + mac] if mac else [])], [])
 
     def _ports(self, device):

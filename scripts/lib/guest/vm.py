@@ -21,7 +21,7 @@ from lib import report
 from lib.guest import log
 from lib.guest.backends import (Backends, disk_contents,       # noqa: F401  # pylint: disable=W0611
                                 tap_missing)
-from lib.guest.machine import (FOREIGN, MIB, QEMU, Device,  # noqa: F401  # pylint: disable=W0611
+from lib.guest.machine import (MIB, QEMU, Device,  # noqa: F401  # pylint: disable=W0611
                                Machine, check_host, qemu_devices, qemu_version, trace_events)
 from lib.guest.qmp import Qmp
 from lib.guest.requests import Requests
@@ -179,7 +179,7 @@ class Guest(Backends, Requests):
         # A microvm has one serial port by itself.
         if self.machine.board == "q35":
             args += ["-serial", "chardev:out"]
-        elif self.machine.board not in FOREIGN:
+        elif not self.machine.foreign():
             args += ["-device", "isa-serial,index=1,chardev=out"]
         self.control = second
         for event in [*FAULT_EVENTS, *self.trace]:
