@@ -71,6 +71,10 @@ def read(path):
     if not attacks or len(attacks) != plan:
         raise report.Failure("%s reports %d of %s attacks: see its .stderr" % (
             path, len(attacks), plan))
+    for ring in RINGS:      # not every base has fixes
+        if not any(attack.outcomes[ring] for attack in attacks):
+            for attack in attacks:
+                del attack.outcomes[ring]
     return attacks
 
 
@@ -101,9 +105,10 @@ def rows_of(attacks):
 def table(attacks):
     """Lines of the table, and a last one that sums it up."""
     rows, colours = rows_of(attacks)
-    lines = report.format_table(["attack", *RINGS.values()], rows, colours)
+    titles = {ring: title for ring, title in RINGS.items() if ring in attacks[0].outcomes}
+    lines = report.format_table(["attack", *titles.values()], rows, colours)
     harmed = ["%d %s" % (sum(any(o.harm for o in attack.outcomes[ring]) for attack in attacks),
-                         title) for ring, title in RINGS.items()]
+                         title) for ring, title in titles.items()]
     lines.append("%d attacks hurt: %s" % (len(attacks), ", ".join(harmed)))
     return lines
 

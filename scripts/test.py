@@ -41,7 +41,8 @@ class Step:
     cores: int = 2
 
 
-STEPS = [Step(name, **words) for name, words in tables.load("test").items()]
+STEPS = [Step(name, **words) for name, words in tables.load("test").items()
+         if words.pop("base", report.BASE) == report.BASE]
 
 
 @dataclass
@@ -61,7 +62,7 @@ def counts(step, lines, status):
         if match:
             outcome.passed, outcome.failed, outcome.skipped = map(int, match.groups())
         outcome.notes = [line for line in lines
-                         if re.match(r"(FAIL|SKIP|not ok|ok .*# SKIP)\b", line)]
+                         if re.match(r"(\w+: )?(FAIL|SKIP|not ok|ok .*# SKIP)\b", line)]
     elif step.count == "unittest":
         ran = next((int(m.group(1)) for m in map(UNITTEST.match, lines) if m), 0)
         bad = next((m.group(1) for m in map(UNITTEST_BAD.match, lines) if m), "")

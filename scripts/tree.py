@@ -37,8 +37,7 @@ from lib.util import Fail                                        # noqa: E402
 def cmd_fetch(paths):
     if paths.kdir:
         raise Fail("KDIR is the base, there is nothing to fetch")
-    base.download(paths)
-    print("fetch: the base is %s" % base.cached(paths.cache, paths.version))
+    print("fetch: the base is %s" % base.cached(paths.cache, base.download(paths)))
 
 
 def cmd_series(paths):

@@ -6,7 +6,7 @@
 #
 # without a word	unit tests; KTAP in build/$BASE/unit/*.ktap; what they cover of the
 #		ring, see scripts/coverage.py; and the table of attacks on our ring, on the
-#		base's and on that with series/$BASE-fixes, see scripts/attacks.py
+#		base's and on that with series/$BASE-fixes if there is one, see scripts/attacks.py
 # valgrind	under memcheck, of the variants of each test every 11th, or every EVERY-th
 # fuzz		libFuzzer for FUZZ_S seconds, 60 by default
 # corpus	what the fuzzer has found, minimised, as the corpus that it begins with:
@@ -50,18 +50,20 @@ done
 [ "$verb" = fuzz ] || [ "${STOCK-}" ] || [ -d "$build/stock" ] || scripts/tree.py stock >&2 ||
 	die "no base, see above; or set STOCK"
 KTREE=${KTREE:-$build/linux} STOCK=${STOCK:-$build/stock}
-FIXED=$out/fixed
-export STOCK FIXED
-mkdir -p "$FIXED/drivers/virtio"
+FIXED=
+mkdir -p "$out"
 
-# The base's ring with the fixes.
-if [ "$verb" != fuzz ]; then
+# The base's ring with the fixes, where there are any.
+if [ "$verb" != fuzz ] && [ -d "series/${BASE:-6.12}-fixes" ]; then
+	FIXED=$out/fixed
+	mkdir -p "$FIXED/drivers/virtio"
 	cp "$STOCK/drivers/virtio/virtio_ring.c" "$FIXED/drivers/virtio"
 	cat "series/${BASE:-6.12}-fixes"/*/hunks.patch | (
 		cd "$FIXED"
 		GIT_CEILING_DIRECTORIES=$out git apply --include=drivers/virtio/virtio_ring.c -
 	) || die "series/${BASE:-6.12}-fixes does not apply to $STOCK"
 fi
+export STOCK FIXED
 
 # Kernels are built from the other tree.
 if [ "$KTREE" = "$build/linux" ]; then

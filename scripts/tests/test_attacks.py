@@ -68,6 +68,11 @@ class Table(unittest.TestCase):
         self.assertEqual(attacks.table(found)[-1],
                          "1 attacks hurt: 0 stock, 0 stock + fixes, 1 ours")
 
+    def test_a_base_without_fixes_has_no_column_for_them(self):
+        found = self.read(AGREE.replace("# fixed | - | harmless | - | -\n", ""))
+        self.assertEqual(len(attacks.rows_of(found)[0][0]), 3)
+        self.assertEqual(attacks.table(found)[-1], "2 attacks hurt: 2 stock, 0 ours")
+
     def test_a_report_that_stops_early_is_an_error(self):
         with self.assertRaisesRegex(report.Failure, "reports 1 of 2 attacks"):
             self.read(AGREE[:AGREE.index("ok 1 split: length rewritten\n") + 29])

@@ -75,6 +75,12 @@ class Steps(unittest.TestCase):
         self.assertEqual((outcome.passed, outcome.failed, outcome.skipped, outcome.notes),
                          (5, 1, 2, ["SKIP b: no KVM"]))
 
+    def test_what_another_base_says_of_its_steps_is_passed_on(self):
+        step = test.Step("7.3", "", [], "summary")
+        lines = ["unit: SKIP x: why", "PASS unit", "run: FAIL y", "3 passed, 1 failed, 1 skipped"]
+        self.assertEqual(self.outcome(step, lines, 1).notes, ["unit: SKIP x: why",
+                                                              "run: FAIL y"])
+
     def test_silence_is_a_failure(self):
         step = test.Step("a", "", [], "summary")
         self.assertEqual(self.outcome(step, [], 0).notes, ["FAIL no test reported anything"])

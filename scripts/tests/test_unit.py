@@ -2,6 +2,7 @@
 """Tests of what unit.sh says, with a make that only leaves results."""
 
 import os
+import shutil
 import subprocess
 import sys
 import unittest
@@ -78,6 +79,11 @@ class Unit(MadeUp):
         self.write("build/6.12/stock/drivers/virtio/virtio_ring.c", "newer\n")
         self.assertEqual(self.unit(PASS)[0][-1], "unit: series/6.12-fixes does not apply to " +
                          self.top + "/build/6.12/stock")
+
+    def test_a_base_without_fixes_has_none(self):
+        shutil.rmtree(os.path.join(self.top, "series/6.12-fixes"))
+        self.assertEqual(self.unit(PASS)[1], 0)
+        self.assertFalse(os.path.exists(os.path.join(self.top, "build/6.12/unit/fixed")))
 
     def test_edits_in_the_tree_that_kernels_are_built_from_are_named(self):
         self.write("drivers/virtio/ring/core.c", "other\n")

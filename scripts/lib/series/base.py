@@ -8,6 +8,7 @@ repository is complete as soon as it has that name; until then it is tmp-*.
 
 import collections
 import contextlib
+import glob
 import gzip
 import hashlib
 import os
@@ -212,31 +213,44 @@ def _candidate(package):
     return found if len(found) == 2 else {}
 
 
-def _of_suite(paths, package, suite):
-    """Fetch @package of another suite of Debian's, and put its archive into the cache."""
-    with progress("base: fetching %s of %s" % (package, suite)):
-        proc = subprocess.run((os.path.join(paths.root, "scripts/foreign.sh"), suite,
-                               "amd64", package), stdin=subprocess.DEVNULL, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if proc.returncode:
-        raise Fail("cannot fetch %s: %s" % (package, proc.stderr.strip().split("\n")[-1]))
+def _of_suite(paths, suite):
+    """Put the base of another suite of Debian's into the cache, or, where that is gone,
+    the one that the suite has in its place: the version, such as 7.3."""
+    for package in ("linux-source-" + paths.version, "linux-source"):
+        with progress("base: fetching %s of %s" % (package, suite)):
+            proc = subprocess.run((os.path.join(paths.root, "scripts/foreign.sh"), suite,
+                                   "amd64", package), stdin=subprocess.DEVNULL, check=False,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if not proc.returncode:
+            break
+        said = proc.stderr.strip().split("\n")[-1]
+        if "Unable to locate" not in said:
+            raise Fail("cannot fetch %s: %s" % (package, said))
+    else:
+        raise Fail("cannot fetch linux-source-%s: %s" % (paths.version, said))
     top = proc.stdout.strip()
+    path, = glob.glob(top + "/usr/src/linux-source-*.tar.xz")
+    package = os.path.basename(path)[:-len(".tar.xz")]
     with gzip.open("%s/usr/share/doc/%s/changelog.Debian.gz" % (top, package), "rt") as log:
         version = re.search(r"\(([\d.]+)", log.readline()).group(1)
     archive = os.path.join(paths.cache, "linux-%s.tar.xz" % version)
-    with contextlib.suppress(FileExistsError):
-        os.link("%s/usr/src/%s.tar.xz" % (top, package), archive)
+    if not os.path.exists(archive):
+        os.link(path, archive)
+    found = package[len("linux-source-"):]
+    if found != paths.version:
+        print("base: %s has no linux-source-%s any more; Linux %s of it is taken"
+              % (suite, paths.version, version), flush=True)
+    return found
 
 
 def download(paths):
     """Fetch the newest linux-source package that apt knows into the cache, or the one of
-    the suite that series/VERSION/suite names."""
+    the suite that series/VERSION/suite names: its version."""
     cache, version = paths.cache, paths.version
     package = "linux-source-" + version
     suite = read_entry(os.path.join(paths.root, "series", version, "suite"))
     if suite:
-        _of_suite(paths, package, suite[1].decode().strip())
-        return
+        return _of_suite(paths, suite[1].decode().strip())
     by_hand = ("put %s_*_all.deb or linux-%s.*.tar.xz into %s, or set KDIR= to a %s tree"
                % (package, version, cache, version))
     if not shutil.which("apt-get"):
@@ -251,10 +265,10 @@ def download(paths):
             found = _candidate(package)
             if any(found.get("Version") == known for _, _, known, _ in
                    _scan(cache, version)):
-                return
+                return version
             error = found and _fetch(cache, package, int(found["Size"]))
             if found and not error:
-                return
+                return version
     raise Fail("cannot fetch %s (%s): %s" % (package, error, by_hand) if error else
                "apt knows no %s (apt-get update may help): %s" % (package, by_hand))
 
@@ -409,8 +423,7 @@ def provide(paths, git):
         kept = _kept(git, paths.version)
         if kept:
             return kept
-        download(paths)
-        repo = cached(paths.cache, paths.version)
+        repo = cached(paths.cache, download(paths))
     key = os.path.basename(repo)[len("base-"):-len(".git")]
     ref = "refs/bases/" + urllib.parse.quote(key).replace("~", "%7E")
     commit = git.resolve(ref + "^{commit}")

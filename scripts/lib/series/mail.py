@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The series as mail: build/BASE/series/NNNN-*.patch and a cover letter."""
+"""The series as mail: build/BASE/series/NNNN-*.patch and a cover letter, each to
+those whom the base's get_maintainer.pl names for it."""
 
+import concurrent.futures
 import os
 import re
+import subprocess
 
 from lib.series import lay
 from lib.series.worktree import Worktree
@@ -21,6 +24,38 @@ def _cover(paths):
         raise Fail("%s: write the cover letter's subject in the first line, leave "
                    "the second empty, then its text" % where)
     return subject.strip(), body.strip()
+
+
+def _recipients(linux, patch):
+    """{"To": people, "Cc": lists} of the mail @patch, as the tree @linux knows them."""
+    found = {"To": [], "Cc": []}
+    try:
+        said = subprocess.run(
+            ("perl", "scripts/get_maintainer.pl", "--nogit", "--nogit-fallback",
+             "--norolestats", "--roles", patch), cwd=linux, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError) as err:
+        raise Fail("get_maintainer.pl cannot say whom %s goes to: %s" % (
+            os.path.basename(patch),
+            (getattr(err, "stderr", "") or str(err)).strip().split("\n")[0])) from None
+    for who, role in re.findall(r"^(.*?@[^ ]*) \((.*)\)$", said, re.M):
+        found["Cc" if " list" in role or role.endswith("list") else "To"].append(who)
+    return found
+
+
+def _address(linux, mails):
+    """Write to whom each of @mails goes into it, and everybody into the first."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        each = list(pool.map(lambda mail: _recipients(linux, mail), mails[1:]))
+    everybody = {key: list(dict.fromkeys(who for row in each for who in row[key]))
+                 for key in ("To", "Cc")}
+    for mail, found in zip(mails, [everybody, *each]):
+        lines = "".join("%s: %s\n" % (key, ",\n    ".join(found[key]))
+                        for key in found if found[key])
+        with open(mail, "r+b") as out:
+            text = out.read().replace(b"\nSubject:", b"\n" + lines.encode() + b"Subject:", 1)
+            out.seek(0)
+            out.write(text)
 
 
 def write(paths):
@@ -47,6 +82,8 @@ def write(paths):
         with open(letter, "wb") as out:     # a long subject stays in one line
             out.write(re.sub(rb"^Subject:.*(\n .*)+", lambda m: m[0].replace(b"\n", b""),
                              text, count=1, flags=re.M))
+        if os.path.exists(os.path.join(paths.linux, "scripts/get_maintainer.pl")):
+            _address(paths.linux, [os.path.join(temp, n) for n in sorted(os.listdir(temp))])
         remove_tree(final)
         os.rename(temp, final)
     finally:

@@ -4,7 +4,8 @@
 An overlay file stands in the repository in its final form.  A later patch may
 edit it with hunks, as it may a base file: the form that the earlier patches
 see is then the final one with those hunks taken out.  One that every base has
-a form of its own of stands in series/BASE/files/, by its path in the kernel.
+a form of its own of stands in series/BASE/files/, by its path in the kernel.  What
+two series share, a folder or a file of one, is in the second a link.
 """
 
 import collections
@@ -74,7 +75,10 @@ def _text(files, where):
 
 
 def place(root, base, path):
-    """Where in the repository the overlay file is that goes to @path in the kernel."""
+    """Where in the repository the file is that goes to @path in the kernel, or that is
+    @path of series/."""
+    if path.startswith("series/"):
+        return os.path.realpath(os.path.join(root, path))
     own = os.path.join(root, "series", base, "files", path)
     return own if os.path.lexists(own) else os.path.join(root, path)
 
@@ -91,11 +95,14 @@ def read(root, base):
     names = os.listdir(os.path.join(root, top)) \
         if os.path.isdir(os.path.join(root, top)) else []
     for name in sorted(n for n in names if re.match(r"\d{4}-[^/]+$", n)):
-        if not os.path.exists(os.path.join(root, top, name)):
-            raise Fail("%s/%s is a link to nothing: link it to the patch's folder"
-                       % (top, name))
-        for part in PARTS:
-            take("%s/%s/%s" % (top, name, part))
+        mine = ["%s/%s" % (top, name), *("%s/%s/%s" % (top, name, p) for p in PARTS)]
+        for path in mine:
+            if os.path.islink(os.path.join(root, path)) and not \
+                    os.path.exists(os.path.join(root, path)):
+                raise Fail("%s is a link to nothing: link it to the patch that it is of"
+                           % path)
+        for path in mine[1:]:
+            take(path)
         where = "%s/%s/files" % (top, name)
         for op, path in _parse_files(_text(files, where), where):
             if op == "A" and not path.endswith("/"):

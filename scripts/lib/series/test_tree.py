@@ -446,6 +446,24 @@ class TestBase(Case):
                         "#!/bin/sh\necho 'foreign: no network' >&2; exit 1\n"})
         self.assertIn("linux-source-6.12: foreign: no network", self.fails("tree"))
 
+    def test_suite_that_has_gone_on_gives_what_it_has(self):
+        there = self.top + "/there"
+        os.makedirs(there + "/usr/src")
+        os.unlink(self.cache + "/linux-6.12.5.tar.xz")
+        os.rename(self.base_archive(2, {"Makefile": (MAKEFILE % 2).replace("12", "13")}),
+                  there + "/usr/src/linux-source-6.13.tar.xz")
+        doc = there + "/usr/share/doc/linux-source-6.13"
+        os.makedirs(doc)
+        with gzip.open(doc + "/changelog.Debian.gz", "wt") as log:
+            log.write("linux (6.13.2-1~bpo1+1) sid-backports; urgency=low\n")
+        put(self.repo, {"series/6.12/suite": "sid-backports\n", "scripts/foreign.sh":
+                        "#!/bin/sh\n[ $3 != linux-source-6.12 ] && echo %s || { echo 'E: "
+                        "Unable to locate package' $3 >&2; exit 1; }\n" % there})
+        out = self.tree("tree")
+        self.assertIn("base: sid-backports has no linux-source-6.12 any more; Linux 6.13.2 "
+                      "of it is taken\n", out)
+        self.assertEqual(get(self.linux, "drivers/virtio/ring/core.c"), LINES)
+
     def test_failed_download_leaves_nothing(self):
         os.unlink(self.cache + "/linux-6.12.5.tar.xz")
         here = self.without_apt()
@@ -613,6 +631,31 @@ class TestSeries(Case):
         self.assertEqual(self.git(stock, "rev-parse", "HEAD^{tree}"),
                          self.git(self.linux, "rev-parse", "HEAD^{tree}"))
 
+    def test_each_mail_goes_to_whom_the_base_names_for_it_and_the_cover_to_all(self):
+        self.base_archive(6, {"scripts/get_maintainer.pl": (
+            'undef $/; open F, $ARGV[-1]; my $mail = <F>;\n'
+            'print "A. \\"Bé\\" <a\\@b.c> (maintainer:VIRTIO CORE)\\n" if $mail =~ /rewrite/;\n'
+            'print "d\\@e.f (open list:TESTS)\\nG <g\\@h.i> (reviewer:X (of all):Y)\\n" '
+            'if $mail =~ /selftests/;\n')})
+        self.tree("series")
+        top = self.repo + "/build/6.12/series/"
+        names = sorted(os.listdir(top))
+        self.assertIn('\nTo: A. "Bé" <a@b.c>,\n    G <g@h.i>\nCc: d@e.f\nSubject: ',
+                      get(top + names[0]))
+        self.assertIn('\nTo: A. "Bé" <a@b.c>\nSubject: ', get(top + names[1]))
+        self.assertNotIn("\nTo: ", get(top + names[2]))
+        self.assertIn("\nTo: G <g@h.i>\nCc: d@e.f\nSubject: ", get(top + names[3]))
+        stock = self.repo + "/build/6.12/stock"
+        self.tree("stock")
+        self.git(stock, "am", "-q", *[top + n for n in names[1:]])
+        self.assertEqual(self.git(stock, "rev-parse", "HEAD^{tree}"),
+                         self.git(self.linux, "rev-parse", "HEAD^{tree}"))
+
+    def test_get_maintainer_that_fails_is_named(self):
+        self.base_archive(6, {"scripts/get_maintainer.pl": "die 'no MAINTAINERS';\n"})
+        self.assertIn("get_maintainer.pl cannot say whom 0001-", self.fails("series"))
+        self.assertFalse(os.path.exists(self.repo + "/build/6.12/tmp-series"))
+
     def test_no_cover(self):
         os.unlink(self.repo + "/series/6.12/cover")
         self.assertIn("series/6.12/cover", self.fails("series"))
@@ -643,6 +686,28 @@ class TestSecondSeries(Case):
         os.rename(self.repo + "/series/6.12/0004-fix", self.repo + "/series/6.12/0005-fix")
         self.assertIn("series/6.12-fixes/0001-fix is a link to nothing",
                       self.fails("tree", BASE="6.12-fixes"))
+
+    def test_link_to_a_message_that_is_gone_is_named(self):
+        put(self.repo, {"series/6.12-fixes/0002-more/hunks.patch": "x"})
+        os.symlink("../../6.12/0009/message",
+                   self.repo + "/series/6.12-fixes/0002-more/message")
+        self.assertIn("series/6.12-fixes/0002-more/message is a link to nothing",
+                      self.fails("tree", BASE="6.12-fixes"))
+
+    def test_message_that_is_a_link_is_shared_and_refresh_writes_it_once(self):
+        top = self.repo + "/series/6.12-fixes"
+        os.unlink(top + "/0001-fix")
+        put(self.repo, {"series/6.12-fixes/0001-fix/hunks.patch":
+                        HUNK2.replace("access", "other")})
+        os.symlink("../../6.12/0004-fix/message", top + "/0001-fix/message")
+        self.tree("tree", BASE="6.12-fixes")
+        linux = self.repo + "/build/6.12-fixes/linux"
+        self.assertEqual(self.git(linux, "log", "-1", "--format=%s"), "virtio: fix it")
+        self.git(linux, "commit", "-q", "--amend", "-m", "virtio: mend it")
+        self.tree("refresh", BASE="6.12-fixes")
+        self.assertTrue(os.path.islink(top + "/0001-fix/message"))
+        self.assertEqual(get(self.repo, "series/6.12/0004-fix/message"),
+                         "virtio: mend it\n")
 
     def test_apply_and_unapply(self):
         kdir = os.path.join(self.top, "kdir")

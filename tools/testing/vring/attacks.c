@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Carries out every attack of the table against our ring, the base's, and the base's
- * with the fixes, which are all in this program, and reports in KTAP.  An attack that
+ * with the fixes if there are any, which are all in this program, and reports in KTAP.  An attack that
  * hurts ours or the fixed one is a test that failed; what it does to the base's is
  * written down.
  *
@@ -336,6 +336,8 @@ static bool report(unsigned int nth, bool packed)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+		if (!rings[i].side)
+			continue;
 		carry_out(rings[i].side, nth, packed, &result);
 		harmed = print_result(rings[i].name, &result);
 		if (!i)
