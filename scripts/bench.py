@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: bench.py [--no-build] [--only=time|count|busy|iotlb|instructions]...
                 [--iommu=intel|amd|virtio|none]... [--name=WORD]
@@ -45,13 +45,10 @@ bench-instructions.svg; with --name=WORD, WORD.json and no plots.
 """
 
 import os
-import sys
 
-sys.dont_write_bytecode = True
-
-from lib import report, rows                                     # noqa: E402
-from lib.bench import figures, guest, iotlb as bench_iotlb, plan, plot  # noqa: E402
-from lib.guest import vm                                         # noqa: E402
+from lib import report, rows
+from lib.bench import figures, guest, iotlb as bench_iotlb, plan, plot
+from lib.guest import vm
 
 PARTS = ("time", "count", "busy", "iotlb", "instructions")
 
@@ -96,21 +93,21 @@ class Run:
             return
         found = guest.measure(jobs, turn, not self.tap, self.progress)
         for (row, _), one in zip(jobs, found):
-            self.keep(row, turn, one)
+            self.keep(row, turn, *one)
 
-    def keep(self, row, turn, found):
+    def keep(self, row, turn, timed, seconds, counted):
         """What one boot of a row brought."""
-        for one in found.timed:
+        for one in timed:
             self.timed.setdefault((row.iommu, row.kernel, row.mode, one.cell), []).append(one)
-        if found.dd:
-            self.dd.setdefault((row.kernel, row.mode), []).extend(found.dd)
-        for cell, counts in found.counts.items():
+        if seconds:
+            self.dd.setdefault((row.kernel, row.mode), []).extend(seconds)
+        for cell, counts in counted.items():
             self.counted[row.iommu, row.kernel, row.mode, cell] = figures.per_request(counts)
         self.progress.line("bench: %s, %s, %s, boot %d: %s" % (
             plan.IOMMU_NAMES[row.iommu], row.kernel, row.mode, turn + 1, ", ".join(
-                ["dd %s s" % " ".join("%.2f" % s for s in found.dd)] * bool(found.dd) +
-                ["%d runs timed" % len(found.timed)] * bool(found.timed) +
-                ["%d kinds of request counted" % len(found.counts)] * bool(found.counts))))
+                ["dd %s s" % " ".join("%.2f" % s for s in seconds)] * bool(seconds) +
+                ["%d runs timed" % len(timed)] * bool(timed) +
+                ["%d kinds of request counted" % len(counted)] * bool(counted))))
 
     def all_rows(self):
         """Every row as often as it boots, those of a vIOMMU together."""

@@ -4,7 +4,7 @@
 import collections
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lib import report, trace
 from lib.bench import plan, turns as bench_turns
@@ -190,14 +190,6 @@ class Counter(trace.Tail):
         return "counted"
 
 
-@dataclass
-class Figures:
-    """What a boot brought."""
-    timed: list = field(default_factory=list)
-    dd: list = field(default_factory=list)
-    counts: dict = field(default_factory=dict)
-
-
 def machine(iommu, tap, access=True):
     """A disk, two NICs wired together and one that takes TSO, all of them with
     ACCESS_PLATFORM or without."""
@@ -263,14 +255,14 @@ class _Measured(vm.Guest):
         return "thanks"
 
     def figures(self, result):
-        """The Figures of the boot that ended with this result."""
+        """What parse_output() has of the boot that ended with this result."""
         timed, seconds, counts = parse_output(checked(self, result).output)
         for cell, seen in self.counter.cells.items():
             if not seen["requests"] and cell not in plan.NET_CELLS:
                 raise report.Failure("%s: QEMU traced no request of %s (log: %s)"
                                      % (self.name, cell, result.log))
             counts[cell] = merge(seen, counts[cell], self.row.iommu)
-        return Figures(timed, seconds, counts)
+        return timed, seconds, counts
 
 
 def slices(steps):
@@ -288,7 +280,7 @@ def slices(steps):
 
 
 def measure(jobs, turn, tap, progress):
-    """The Figures of a boot of each (row, steps), all at the same time: they take
+    """The figures of a boot of each (row, steps), all at the same time: they take
     turns where time is measured, and count when that is over."""
     guests = [_Measured(row, turn, steps, tap, progress) for row, steps in jobs]
     turns = bench_turns.Turns(
