@@ -283,13 +283,15 @@ def _best_device(factors, machine, devices, left, chance):
     return best
 
 
-def _options(levels, machine):
+def _words(table, levels, *factors):
+    """QEMU's words for levels of some factors."""
+    return [word for factor in factors for level, word in table[factor].items()
+            if levels[factor] == level]
+
+
+def _options(table, levels, machine):
     """QEMU's words for levels that have no field of their own in Device."""
-    words = []
-    if levels["indirect"] == "off":
-        words.append("indirect_desc=off")
-    if levels["event_idx"] == "off":
-        words.append("event_idx=off")
+    words = _words(table, levels, "indirect", "event_idx")
     if levels["size"] != "-":
         words.append("%s=%s" % (KINDS[levels["kind"]]["size"][0], levels["size"]))
     if levels["queues"] != "-":
@@ -329,21 +331,9 @@ def place(devices):
     return bridge
 
 
-def _iommu(levels):
-    """The machine's IOMMU and more options of it."""
-    if levels["iommu"] != "intel":
-        return levels["iommu"], ""
-    words = ["caching-mode=on"] if levels["caching"] == "on" else []
-    words += ["intremap=off"] if levels["intremap"] == "off" else []
-    words += ["aw-bits=48"] if levels["width"] == "48" else []
-    words += ["device-iotlb=on"] if levels["ats"] == "on" else []
-    words += ["x-scalable-mode=on"] if levels["scalable"] == "on" else []
-    return "intel", ",".join(words)
-
-
 def covering(table):
     """The boots of the covering design; rows are given to them by matrix_expect."""
-    factors, boots = Factors(table), []
+    factors, boots, words = Factors(table), [], table["covering"]["words"]
     for number, (levels, chosen) in enumerate(cover(factors), 1):
         made, by_id = [], {}
         for one in chosen:
@@ -355,11 +345,12 @@ def covering(table):
                 packed=one["ring"] == "packed", bus=one["place"],
                 tap=(one["kind"], one["queues"]) == ("net", "2"),
                 queues=2 if (one["kind"], one["queues"]) == ("net", "2") else 1,
-                options=",".join(_options(one, levels))))
+                options=",".join(_options(words, one, levels))))
         bridge = place(made)
-        iommu, options = _iommu(levels)
-        machine = Machine(iommu, made, levels["root"] == "bypasses", board=levels["board"],
-                          iommu_options=options, bridge=bridge)
+        options = [] if levels["iommu"] != "intel" else _words(
+            words, levels, "caching", "intremap", "width", "ats", "scalable")
+        machine = Machine(levels["iommu"], made, levels["root"] == "bypasses",
+                          board=levels["board"], iommu_options=",".join(options), bridge=bridge)
         append = levels["parameters"].replace("-", "", 1) \
             if levels["parameters"] == "-" else levels["parameters"]
         boots.append(Boot("c%02d" % number, "ours", machine, append, levels=levels,
