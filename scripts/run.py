@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: run.py [--no-build]
 
@@ -8,14 +8,11 @@ every device's DMA goes.  Exit status 0 only if all of it is as expected;
 build/BASE/run.json has the same for programs.
 """
 
-import sys
 from dataclasses import dataclass
 
-sys.dont_write_bytecode = True
-
-from lib import report, rows, tables                             # noqa: E402
-from lib.guest import expect, vm                                 # noqa: E402
-from lib.guest.machine import Machine, devices_of                # noqa: E402
+from lib import report, rows, tables
+from lib.guest import expect, vm
+from lib.guest.machine import Machine, devices_of
 
 TABLE = tables.load("run")
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: selftest.py [--no-build] [--list] [BOOT...]
 
@@ -19,14 +19,11 @@ skipped".
 import functools
 import os
 import signal
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
-sys.dont_write_bytecode = True
-
-from lib import report, rows, tables                             # noqa: E402
-from lib.guest import log, machine as guest_machine, vm          # noqa: E402
+from lib import report, rows, tables
+from lib.guest import log, machine as guest_machine, vm
 
 TESTS = report.ROOT + "/tools/testing/selftests/virtio"
 RUNNER = "/usr/lib/kselftest/run_kselftest.sh"

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: test.py [STEP...]
 
@@ -15,14 +15,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
 
-sys.dont_write_bytecode = True
-
-from lib import report, tables, words                            # noqa: E402
+from lib import report, tables, words
 
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 UNITTEST = re.compile(r"^Ran (\d+) tests? in ")
