@@ -151,13 +151,15 @@ class Backends:
         kind = device.known()
         if "behind" in kind:
             return getattr(self, kind["behind"])(device)
+        return [self._filled(device, kind.get(part, ())) for part in ("before", "words", "after")]
 
+    def _filled(self, device, texts):
+        """Texts of a table for a device, with each {word} as it is there."""
         def word(match):
-            if match[1] in ("id", "size"):
+            if match[1] in ("id", "size", "mac"):
                 return str(getattr(device, match[1]))
             return getattr(self, "_" + match[1])(device)
-        return [[re.sub(r"{(\w+)}", word, text) for text in kind.get(part, ())]
-                for part in ("before", "words", "after")]
+        return [re.sub(r"{(\w+)}", word, text) for text in texts]
 
     def _network(self, device):
         netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
@@ -187,8 +189,11 @@ class Backends:
         return ",throttling.bps-read=%d" % device.read_bps if device.read_bps else ""
 
     @staticmethod
-    def _mac(device):
+    def _echo_mac(device):
         return device.mac or ECHO_MAC
+
+    def _fd(self, device):
+        return str(self._wire(device.wire))
 
     def _sound(self, device):
         self.sounds[device.id] = path = self._path(device, ".wav")
