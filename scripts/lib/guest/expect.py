@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 
 from lib import report
-from lib.guest.machine import NOT_VIRTIO
+from lib.guest.machine import NOT_VIRTIO, Machine
 
 # The features that the table of a reader shows; JSON has all of them.
 SHOWN = ("ACCESS_PLATFORM", "VERSION_1", "legacy", "RING_PACKED")
@@ -64,7 +64,7 @@ def rings_wrong(device, rings, cpus):
     return None
 
 
-def compare(device, expect, row, cpus=2):
+def compare(device, expect, row, cpus=Machine.smp):
     """Problems of one device, none if all is as expected."""
     if row is None:
         return ["%s (%s): not in the guest" % (device.id, device.pci())]
