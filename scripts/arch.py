@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: arch.py [--no-build] [--no-stock] [compile|guests|arm64|s390x|CONFIGURATION]...
 
@@ -10,13 +10,9 @@ make matrix and the selftests.  Without a name, it does all of this.  Results:
 build/BASE/arch.json; the last line is "N passed, N failed, N skipped".
 """
 
-import sys
-
-sys.dont_write_bytecode = True
-
-from lib import report, rows                                     # noqa: E402
-from lib.arch import compile, guests                             # noqa: E402
-from lib.matrix import report as matrix_report                   # noqa: E402
+from lib import report, rows
+from lib.arch import compile, guests
+from lib.matrix import report as matrix_report
 
 ARCHS = ("arm64", "s390x")
 CONFIGS = tuple(c.name for c in compile.CONFIGS)

@@ -9,29 +9,6 @@ cd "$(dirname "$0")/.."
 
 die() { echo "make $verb: $*" >&2; exit 2; }
 
-# What a verb takes besides BASE and JOBS.
-arguments_of()
-{
-	case $1 in
-	run)		echo QEMU ACCEL EXTRA_CONFIG ;;
-	test)		echo QEMU ACCEL EXTRA_CONFIG COMPILERS ;;
-	boot)		echo QEMU ACCEL EXTRA_CONFIG APPEND QEMU_ARGS ;;
-	selftest)	echo QEMU ACCEL EXTRA_CONFIG QUICK ;;
-	matrix|life)	echo QEMU ACCEL EXTRA_CONFIG ROWS ;;
-	soak)		echo QEMU ACCEL EXTRA_CONFIG SOAK_S ;;
-	bench)		echo QEMU ACCEL EXTRA_CONFIG QUICK ;;
-	matrix-arch)	echo EXTRA_CONFIG ;;
-	matrix-qemus)	echo ACCEL EXTRA_CONFIG ROWS QEMUS ;;
-	kernel|stock-kernel) echo EXTRA_CONFIG ;;
-	check)		echo ONLY ;;
-	unit)		echo COMPILERS WORD VALGRIND EVERY KTREE STOCK ;;
-	fuzz)		echo FUZZ_S KTREE ;;
-	apply|unapply)	echo KDIR FORCE CHECK ;;
-	tree|series|refresh) echo KDIR FORCE ;;
-	deb)		echo KDIR CONFIG ;;
-	esac
-}
-
 # An expression that a line of a kernel's configuration matches.
 option='CONFIG_[A-Za-z0-9_]+'
 line="^($option=([ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|\".*\")|#.*|[[:space:]]*)\$"
@@ -113,7 +90,7 @@ case $PWD in *[[:space:]:]*)
 esac
 known=
 for verb in $verbs; do
-	names="BASE JOBS $(arguments_of "$verb")"
+	names="BASE JOBS $(sed -n "s|^$verb: ||p" scripts/args.list)"
 	known="$known $names"
 	for name in $names; do
 		eval "value=\${$name-}"

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: bench.py [--no-build] [--only=time|count|busy|iotlb|instructions]...
                 [--iommu=intel|amd|virtio|none]... [--name=WORD]
@@ -42,7 +42,7 @@ calls are not counted behind it.
 
 Packets sent are counted on a NIC behind a tap in a network namespace of its own, which
 is the only back end that takes TSO.  Without /dev/net/tun they are left out.
-QUICK=1 boots everything once and leaves out cells and modes (scripts/lib/bench/plan.py
+QUICK=1 boots everything once and leaves out cells and modes (scripts/bench.toml
 has the rows).
 
 Results: build/BASE/bench.json, bench-time.svg, bench-requests.svg,
@@ -50,23 +50,12 @@ bench-instructions.svg; with --name=WORD, WORD.json and no plots.
 """
 
 import os
-import sys
 
-sys.dont_write_bytecode = True
-
-from lib import report, rows                                     # noqa: E402
-from lib.bench import figures, guest, iotlb as bench_iotlb, plan, plot  # noqa: E402
-from lib.guest import expect, machine, vm                        # noqa: E402
+from lib import report, rows
+from lib.bench import figures, guest, iotlb as bench_iotlb, plan, plot
+from lib.guest import vm
 
 PARTS = ("time", "count", "busy", "iotlb", "instructions")
-
-
-def build():
-    """The kernels, the module for each of them, and what the guest starts with."""
-    machine.accelerator()
-    expect.build(
-        ["kernel.sh", "ours"], ["kernel.sh", "stock"], ["module.sh", "bench", "ours"],
-        ["module.sh", "bench", "stock"], ["initramfs.sh", "bench"])
 
 
 class Run:
@@ -109,21 +98,21 @@ class Run:
             return
         found = guest.measure(jobs, turn, not self.tap, self.progress)
         for (row, _), one in zip(jobs, found):
-            self.keep(row, turn, one)
+            self.keep(row, turn, *one)
 
-    def keep(self, row, turn, found):
+    def keep(self, row, turn, timed, seconds, counted):
         """What one boot of a row brought."""
-        for one in found.timed:
+        for one in timed:
             self.timed.setdefault((row.iommu, row.kernel, row.mode, one.cell), []).append(one)
-        if found.dd:
-            self.dd.setdefault((row.kernel, row.mode), []).extend(found.dd)
-        for cell, counts in found.counts.items():
+        if seconds:
+            self.dd.setdefault((row.kernel, row.mode), []).extend(seconds)
+        for cell, counts in counted.items():
             self.counted[row.iommu, row.kernel, row.mode, cell] = figures.per_request(counts)
         self.progress.line("bench: %s, %s, %s, boot %d: %s" % (
             plan.IOMMU_NAMES[row.iommu], row.kernel, row.mode, turn + 1, ", ".join(
-                ["dd %s s" % " ".join("%.2f" % s for s in found.dd)] * bool(found.dd) +
-                ["%d runs timed" % len(found.timed)] * bool(found.timed) +
-                ["%d kinds of request counted" % len(found.counts)] * bool(found.counts))))
+                ["dd %s s" % " ".join("%.2f" % s for s in seconds)] * bool(seconds) +
+                ["%d runs timed" % len(timed)] * bool(timed) +
+                ["%d kinds of request counted" % len(counted)] * bool(counted))))
 
     def all_rows(self):
         """Every row as often as it boots, those of a vIOMMU together."""
@@ -178,7 +167,7 @@ def main():
         if reason:
             raise report.Failure(reason)
     if not wish.no_build:
-        build()
+        rows.build(plan.KERNELS, ["bench"], modules=[("bench", k) for k in plan.KERNELS])
     building = close.seconds()
     with report.Progress() as progress:
         run = Run(quick, wish, progress)

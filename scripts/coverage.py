@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: coverage.py [--limits] PROGRAM PROFILE NAME
 
@@ -15,11 +15,8 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
-sys.dont_write_bytecode = True
-
-from lib import report, words                                    # noqa: E402
+from lib import report, words
 
 RING = os.path.join(report.ROOT, "drivers/virtio/ring")
 UNIT = os.path.join(report.BUILD, "unit")

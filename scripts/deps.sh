@@ -6,85 +6,7 @@
 # usage: scripts/deps.sh tree|kernel|run|matrix|test|check|unit|fuzz|valgrind|bench|life|arch|qemus|docs|deb
 set -eu
 
-# One row a package: the groups that need it, the Debian package, and how to tell
-# that it is there: a program, or /a/file, or a function is_*.
-packages='
-tree    git                  git
-tree    patch                patch
-tree    python3              python3
-tree    xz-utils             xz
-tree    gzip                 gzip
-build   gcc                  gcc
-build   libc6-dev            /usr/include/stdio.h
-build   make                 make
-build   flex                 flex
-build   bison                bison
-build   bc                   bc
-build   libelf-dev           /usr/include/gelf.h
-build   libssl-dev           /usr/include/openssl/ssl.h
-build   cpio                 cpio
-build   lz4                  lz4
-build   ccache               ccache
-build   rsync                rsync
-build   kmod                 depmod
-build   perl                 perl
-guest   qemu-system-x86      qemu-system-x86_64
-guest   busybox-static       is_static_busybox
-fs      virtiofsd            is_virtiofsd
-vhost   dpdk-dev             dpdk-testpmd
-check   sparse               sparse
-check   coccinelle           spatch
-check   shellcheck           shellcheck
-check   codespell            codespell
-docs    python3-sphinx       sphinx-build
-docs    perl                 pod2usage
-unit    gcc                  gcc
-unit    libc6-dev            /usr/include/stdio.h
-unit    make                 make
-unit    clang                clang
-unit    clang-runtime        is_clang_runtime
-unit    llvm                 llvm-cov
-memory  valgrind             valgrind
-bench   fio                  fio
-page    python3-jinja2       /usr/lib/python3/dist-packages/jinja2
-plot    python3-matplotlib   /usr/lib/python3/dist-packages/matplotlib
-bench   binutils             strip
-life    fio                  fio
-life    ethtool              /usr/sbin/ethtool
-cross   gcc-aarch64-linux-gnu     aarch64-linux-gnu-gcc
-cross   gcc-s390x-linux-gnu       s390x-linux-gnu-gcc
-cross   gcc-powerpc64le-linux-gnu powerpc64le-linux-gnu-gcc
-cross   gcc-riscv64-linux-gnu     riscv64-linux-gnu-gcc
-cross   libc6-dev-arm64-cross     /usr/aarch64-linux-gnu/include/stdio.h
-cross   libc6-dev-s390x-cross     /usr/s390x-linux-gnu/include/stdio.h
-cross   qemu-system-arm           qemu-system-aarch64
-cross   qemu-system-misc          qemu-system-s390x
-foreign dpkg                      dpkg-deb
-foreign debian-archive-keyring    /usr/share/keyrings/debian-archive-keyring.gpg
-deb     debhelper            dh_listpackages
-deb     dpkg-dev             dpkg-buildpackage
-deb     dwarves              pahole
-deb     zstd                 zstd
-'
-
-# The groups of rows that a verb needs.
-declare -A groups=(
-	[tree]='tree'
-	[kernel]='tree build'
-	[run]='tree build guest'
-	[matrix]='tree build guest fs vhost page'
-	[bench]='tree build guest vhost bench plot'
-	[life]='tree build guest life'
-	[arch]='tree build guest cross foreign'
-	[qemus]='tree build guest fs vhost page bench plot foreign'
-	[check]='tree build check docs'
-	[docs]='tree docs'
-	[unit]='tree unit'
-	[fuzz]='tree unit'
-	[valgrind]='tree unit memory'
-	[test]='tree build guest fs page plot check docs unit life'
-	[deb]='tree build deb'
-)
+list=${BASH_SOURCE[0]%/*}/deps.list
 
 fail()
 {
@@ -166,7 +88,7 @@ find_missing()
 		esac
 		# Nothing if its name is not known yet.
 		[[ -z $package || " ${missing[*]-} " == *" $package "* ]] || missing+=("$package")
-	done <<<"$packages"
+	done <"$list"
 }
 
 install()
@@ -185,14 +107,18 @@ install()
 		fail "apt-get install $* failed: $(grep -m 1 '^E:' "$log")"
 }
 
-if [ $# -ne 1 ] || [ -z "${groups[$1]-}" ]; then
+groups=
+while read -r verb words; do
+	[ "$verb" != "${1-}:" ] || groups=$words
+done <"$list"
+if [ $# -ne 1 ] || [ -z "$groups" ]; then
 	sed -n 's/^# \(usage: .*\)/\1/p' "$0" >&2
 	exit 2
 fi
 # The runtime's package is not known before clang is: two rounds at most.
 for round in 1 2 end; do
 	# shellcheck disable=SC2086	# a list of words
-	find_missing ${groups[$1]}
+	find_missing $groups
 	[ ${#missing[@]} -gt 0 ] || exit 0
 	[ $round != end ] || fail "still missing after the installation: ${missing[*]}"
 	if [ "$(id -u)" -ne 0 ] || [ ! -e /etc/debian_version ]; then

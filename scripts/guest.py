@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: guest.py shell|table|run [options] [-- COMMAND...]
 
@@ -14,12 +14,10 @@ import os
 import shlex
 import sys
 
-sys.dont_write_bytecode = True
-
-from lib import report                                           # noqa: E402
-from lib.guest import expect, vm                                 # noqa: E402
-from lib.guest.vm import Machine                                 # noqa: E402
-from run import devices                                          # noqa: E402
+from lib import report
+from lib.guest import expect, vm
+from lib.guest.vm import Machine
+from run import devices
 
 KERNELS = ("ours", "stock", "debug", "kcsan", "modular")
 

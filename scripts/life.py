@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: life.py [--no-build] [--kernel=ours|stock|debug] [--list]
                [PATTERN... | --soak=SECONDS]
@@ -19,14 +19,10 @@ build/BASE/life.json, or soak.json, has the result for programs; the last line i
 "N passed, N failed, N skipped".
 """
 
-import sys
-
-sys.dont_write_bytecode = True
-
-from lib import report, rows                                     # noqa: E402
-from lib.guest import expect                                     # noqa: E402
-from lib.guest.result import Result                              # noqa: E402
-from lib.life import guest as life_guest, kexec, plan as life_plan  # noqa: E402
+from lib import report, rows
+from lib.guest import expect
+from lib.guest.result import Result
+from lib.life import guest as life_guest, kexec, plan as life_plan
 
 
 def positive(word):

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: matrix.py [--no-build] [--no-stock] [--slice] [--promise] [--list] [--name=WORD]
                  [PATTERN...]
@@ -15,15 +15,11 @@ run.  Results: build/BASE/matrix.html, .json and .xml, or with WORD in place of 
 the last line is "N passed, N failed, N skipped".
 """
 
-import sys
-
-sys.dont_write_bytecode = True
-
-from lib import report, rows, trace                              # noqa: E402
-from lib.guest import log, vm                                    # noqa: E402
-from lib.guest.machine import qemu_devices, qemu_version         # noqa: E402
-from lib.matrix import beside as matrix_beside, expect, judge    # noqa: E402
-from lib.matrix import plan as matrix_plan, report as matrix_report  # noqa: E402
+from lib import report, rows, tables, trace
+from lib.guest import log, vm
+from lib.guest.machine import qemu_devices, qemu_version
+from lib.matrix import beside as matrix_beside, expect, judge
+from lib.matrix import plan as matrix_plan, report as matrix_report
 
 TIMEOUT = 300           # of a boot, in seconds
 BESIDE = 120            # of one that is not judged, some of which hang
@@ -31,7 +27,7 @@ BESIDE = 120            # of one that is not judged, some of which hang
 
 def boots(wish):
     """The table, what is to run of it, and the boots of the stock kernel beside that."""
-    table = matrix_plan.load()
+    table = tables.load("matrix")
     plan = [b for b in matrix_plan.promise(table) if not (b.slow and wish.slice)]
     if not wish.promise:
         covering = matrix_plan.covering(table)

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: qemus.py [--no-build] [--no-speed] [PATTERN...]
 
@@ -16,14 +16,11 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 
-sys.dont_write_bytecode = True
-
-from lib import report, rows                                     # noqa: E402
-from lib.bench import figures, plan                              # noqa: E402
-from lib.guest import expect, machine                            # noqa: E402
-from lib.matrix import plan as matrix_plan                       # noqa: E402
+from lib import report, rows, tables
+from lib.bench import figures, plan
+from lib.guest import expect, machine
+from lib.matrix import plan as matrix_plan
 
 SUITES = "bullseye - trixie"
 # Modes of ours, each beside one of stock's.
@@ -90,7 +87,7 @@ def did(row):
 
 def main():
     wish, close = rows.RowWords(__doc__, "--no-speed").patterns().read(), rows.Close()
-    rows.chosen(wish.rows, matrix_plan.promise(matrix_plan.load()), matrix_plan.Boot.words,
+    rows.chosen(wish.rows, matrix_plan.promise(tables.load("matrix")), matrix_plan.Boot.words,
                 "matrix.py --promise --list names them")
     rows.need("jinja2", "python3-jinja2")
     suites = (os.environ.get("QEMUS") or SUITES).split()

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """usage: test.py [STEP...]
 
@@ -10,18 +10,16 @@ status is 0 only if nothing failed and something passed.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
 
-sys.dont_write_bytecode = True
-
-from lib import report, words                                    # noqa: E402
+from lib import report, tables, words
 
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 UNITTEST = re.compile(r"^Ran (\d+) tests? in ")
@@ -30,53 +28,18 @@ UNITTEST_BAD = re.compile(r"^FAILED \((.*)\)$")
 
 @dataclass
 class Step:
-    """A command, and how its results are counted: "one" by its exit status,
-    "summary" by its last line, "unittest" by unittest."""
+    """See scripts/test.toml."""
     name: str
     text: str
     command: list
     count: str = "one"
     needs: tuple = ()
     timeout: int = 2400
-    cores: int = 2          # that it keeps busy, of two
+    cores: int = 2
 
 
-def kernel(flavour, text, *needs):
-    """Step that builds one."""
-    return Step(flavour, text, ["scripts/kernel.sh", flavour], needs=needs)
-
-
-STEPS = [
-    Step("scripts", "tests of the host's scripts",
-         [sys.executable, "-B", "-m", "unittest", "discover", "-v", "-s", "scripts",
-          "-p", "test_*.py"], "unittest", timeout=600, cores=1),
-    Step("tree", "lay the base and the series out", ["scripts/tree.py", "tree"], cores=1),
-    Step("unit", "the ring in userspace", ["scripts/unit.sh"], "summary", timeout=900),
-    Step("fuzz", "and under libFuzzer",
-         ["env", "FUZZ_S=30", "scripts/unit.sh", "fuzz"], "summary", timeout=900),
-    kernel("stock", "stock kernel builds"),
-    kernel("ours", "kernel with the series builds", "tree"),
-    kernel("modular", "kernel with virtio as modules builds", "tree"),
-    Step("run", "make run", ["scripts/run.py"], needs=("stock", "ours")),
-    Step("each", "each patch builds by itself", ["scripts/each.sh"], "summary", ("tree",)),
-    Step("check", "what can be said without running", ["scripts/check.sh"], "summary",
-         ("tree",)),
-    kernel("debug", "kernel with every checker builds", "tree"),
-    Step("selftest", "kselftests in the guest", ["scripts/selftest.py"], "summary",
-         ("ours", "debug", "modular"), timeout=3600),
-    Step("matrix", "what is quick of the promise",
-         ["scripts/matrix.py", "--slice", "--promise", "--no-stock"], "summary",
-         ("stock", "ours", "modular")),
-    Step("kdump", "crash kernels save the dump",
-         ["scripts/life.py", "kdump/intel-on-[dp]*"], "summary", ("ours",)),
-    Step("life", "hot plug under load", ["scripts/life.py", "*/plug*"], "summary", ("ours",)),
-]
-
-# Of mainline what tells that the series holds there, too; the ring is the same.
-if report.BASE == "6.12":
-    STEPS.append(Step("7.3", "builds, boots and holds on mainline",
-                      ["env", "BASE=7.3", "scripts/test.py", "tree", "unit", "stock", "ours",
-                       "run", "check"], "summary", timeout=3600))
+STEPS = [Step(name, **words) for name, words in tables.load("test").items()
+         if words.pop("base", report.BASE) == report.BASE]
 
 
 @dataclass
@@ -135,52 +98,40 @@ def tell(step, outcome, progress):
 
 
 STOP = threading.Event()        # the whole run was interrupted
+CHILDREN = set()
 
 
 def run(step, progress):
     """Run a step; its output goes to its log."""
-    log = "%s/test-%s.log" % (report.LOGS, step.name)
     started, lines = time.monotonic(), []
     progress.begin(step.name)
-    with open(log, "w", encoding="utf-8", errors="replace") as out:
-        try:
-            child = subprocess.Popen(  # pylint: disable=R1732
-                step.command, cwd=report.ROOT, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                encoding="utf-8", errors="replace", start_new_session=True)
-        except OSError as error:
-            progress.end(step.name)
-            return Outcome(failed=1, notes=["FAIL %s: %s" % (step.command[0], error.strerror)])
-        ended, timed_out = threading.Event(), threading.Event()
-        threading.Thread(target=watch, args=(child, started + step.timeout, ended, timed_out),
-                         daemon=True).start()
-        try:
-            for line in child.stdout:
-                out.write(line)
-                out.flush()
-                lines.append(line.rstrip("\n"))
-                if line.strip():
-                    progress.note(step.name, line.strip().removeprefix("... ")[:70])
-            status = child.wait()
-        finally:
-            ended.set()
-            child.stdout.close()
-            progress.end(step.name)
-    outcome = counts(step, lines, status)
+    with open("%s/test-%s.log" % (report.LOGS, step.name), "w", encoding="utf-8",
+              errors="replace") as out, subprocess.Popen(
+            ["timeout", str(step.timeout), *step.command], cwd=report.ROOT,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            encoding="utf-8", errors="replace", start_new_session=True) as child:
+        CHILDREN.add(child)
+        if STOP.is_set():
+            end(child)
+        for line in child.stdout:
+            out.write(line)
+            out.flush()
+            lines.append(line.rstrip("\n"))
+            if line.strip():
+                progress.note(step.name, line.strip().removeprefix("... ")[:70])
+    CHILDREN.remove(child)
+    progress.end(step.name)
+    outcome = counts(step, lines, child.returncode)
     outcome.seconds = time.monotonic() - started
-    if timed_out.is_set():
+    if child.returncode == 124:         # of timeout(1)
         outcome.notes.append("FAIL timed out after %d s" % step.timeout)
     return outcome
 
 
-def watch(child, until, ended, timed_out):
-    """Take child down with the whole run, or when its time is up."""
-    while not ended.wait(0.2):
-        if time.monotonic() > until:
-            timed_out.set()
-        if STOP.is_set() or timed_out.is_set():
-            os.killpg(child.pid, signal.SIGTERM)
-            return
+def end(child):
+    """With all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
 
 
 def run_all(steps, do, cores=2):
@@ -210,6 +161,8 @@ def run_all(steps, do, cores=2):
                 collect()
         except BaseException:
             STOP.set()
+            for child in list(CHILDREN):
+                end(child)
             raise
     return {step.name: outcomes[step.name] for step in steps}
 

@@ -63,13 +63,14 @@ def need(module, package):
         raise report.Failure("%s is missing: apt-get install %s" % (module, package)) from None
 
 
-def build(kernels, initramfs=(), first=()):
-    """Build what is to be booted, kernels and initramfs by their flavours, if QEMU is there
-    to boot it."""
+def build(kernels, initramfs=(), first=(), modules=()):
+    """Build what is to be booted, kernels and initramfs by their flavours and modules by
+    their words, if QEMU is there to boot it."""
     if initramfs:
         machine.qemu_version()
         machine.accelerator()
     expect.build(*first, *(["kernel.sh", k] for k in kernels),
+                 *(["module.sh", *words] for words in modules),
                  *(["initramfs.sh"] + ([i] if i != "plain" else []) for i in initramfs))
 
 

@@ -17,7 +17,8 @@ from tests.made_up import MadeUp                                 # noqa: E402
 ABI = "Documentation/ABI/testing/"
 COPIED = (ABI + "debugfs-virtio-virtqueues", ABI + "sysfs-bus-virtio-dma-access",
           "drivers/virtio/ring/debug.c", "drivers/virtio/ring/access.c",
-          "scripts/check.sh", "scripts/lib/kbuild.sh", "scripts/lib/cached.sh")
+          "scripts/check.sh", "scripts/lib/check/code.sh", "scripts/lib/check/text.sh",
+          "scripts/lib/kbuild.sh", "scripts/lib/cached.sh")
 SPHINX = """#!/bin/sh
 echo "$*" >"$BUILDDIR.args"
 mkdir -p "$BUILDDIR"
@@ -54,8 +55,10 @@ class Check(MadeUp):
         return done.stdout, done.returncode
 
     def test_each_check_of_the_table_is_a_function_and_the_reverse(self):
-        with open(report.ROOT + "/scripts/check.sh", encoding="utf-8") as script:
-            functions = re.findall(r"^check_([a-z-]+)\(\)$", script.read(), re.M)
+        functions = []
+        for name in COPIED[4:7]:
+            with open(os.path.join(report.ROOT, name), encoding="utf-8") as script:
+                functions += re.findall(r"^check_([a-z-]+)\(\)$", script.read(), re.M)
         self.assertEqual(sorted(self.check("--list")[0].split()), sorted(functions))
         self.assertEqual(len(functions), 18)
 
@@ -165,7 +168,7 @@ class Check(MadeUp):
         self.assertEqual(status, 1)
 
     def test_path_of_the_build_in_the_documents_fails(self):
-        self.edit("scripts/check.sh", "abi=$src/Documentation/ABI", "abi=$src/ABI")
+        self.edit("scripts/lib/check/text.sh", "abi=$src/Documentation/ABI", "abi=$src/ABI")
         self.assertEqual(self.docs()[1], 1)
 
     def test_misspelt_word_fails_but_not_the_base_s(self):

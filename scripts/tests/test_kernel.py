@@ -34,7 +34,7 @@ class Kernel(MadeUp):
         os.makedirs(self.top + "/series/6.12")
         shutil.copytree(report.ROOT + "/scripts/lib", self.top + "/scripts/lib",
                         ignore=lambda folder, names: [n for n in names if ".sh" not in n])
-        self.copy("scripts/kernel.sh", "scripts/args.sh")
+        self.copy("scripts/kernel.sh", "scripts/args.sh", "scripts/args.list")
         for name in ("guest", "ours", "debug"):
             self.write("scripts/config/%s.config" % name, "CONFIG_A=y\n# CONFIG_B is not set\n")
         self.write("scripts/tree.py", "#!/bin/sh\n")

@@ -40,7 +40,7 @@ class Unit(MadeUp):
         super().setUp()
         for folder in ("bin", "scripts", "series/6.12"):
             os.makedirs(os.path.join(self.top, folder))
-        self.copy("scripts/unit.sh", "scripts/args.sh")
+        self.copy("scripts/unit.sh", "scripts/args.sh", "scripts/args.list")
         self.write("bin/make", MAKE)
         self.write("build/6.12/stock/drivers/virtio/virtio_ring.c", "old\n")
         self.write("series/6.12-fixes/0001-fix/hunks.patch",

@@ -8,8 +8,7 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 
-from lib import report
-from lib.matrix.plan import load
+from lib import report, tables
 
 TREE = report.BUILD + "/linux"
 
@@ -26,7 +25,7 @@ class Config:
     options: dict = field(default_factory=dict)
 
 
-TABLE = load(report.ROOT + "/scripts/arch.toml")
+TABLE = tables.load("arch")
 CONFIGS = [Config(name, words["arch"], words["cross"], words["target"], words["what"],
                   {**(TABLE["virtio"] if "bare" in words else {}), **words.get("options", {})})
            for name, words in TABLE["config"].items()]

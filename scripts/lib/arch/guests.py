@@ -6,9 +6,9 @@ of the promise is."""
 from lib import rows
 from lib.guest import log as guest_log, vm
 from lib.guest.expect import Expect
-from lib.guest.machine import Machine
+from lib.guest.machine import Machine, devices_of
 from lib.arch.compile import TABLE
-from lib.matrix import judge as matrix_judge, plan as matrix_plan
+from lib.matrix import judge as matrix_judge
 from lib.matrix.plan import Boot, Row
 
 RUNNER = "/usr/lib/kselftest/run_kselftest.sh"
@@ -19,10 +19,9 @@ TESTS_TIMEOUT = 2400
 
 def _machine(table, board, iommu, which):
     """The machine of a board with the devices that it calls table or tests."""
-    devices = matrix_plan.devices(table, board[which], bus=board["bus"])
+    devices = devices_of(table, board[which], bus=board["bus"])
     for device in devices:
         device.options = board["change"].get(device.id, device.options)
-        device.ports = tuple(device.ports)
     return Machine(iommu, devices, board=board["board"], memory="512M", cpu=board["cpu"])
 
 

@@ -160,7 +160,7 @@ def timed_table(timed):
     header = ["vIOMMU", "cell", "mode", "ours us", "spread", "stock us", "spread",
               "ours/stock", "ours/stock pt", "ours MB/s", "stock MB/s"]
     rows = []
-    for iommu, cell, mode, ours, stock in pairs(timed, plan.ALL_CELLS + (plan.BOTH,)):
+    for iommu, cell, mode, ours, stock in pairs(timed, plan.ALL_CELLS + plan.CELLS["both"]):
         if not ours and (iommu, "stock", mode, cell) not in timed:
             continue
         plain = timed.get((iommu, "stock", "pt", cell))

@@ -4,7 +4,7 @@
 import collections
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lib import report, trace
 from lib.bench import plan, turns as bench_turns
@@ -190,14 +190,6 @@ class Counter(trace.Tail):
         return "counted"
 
 
-@dataclass
-class Figures:
-    """What a boot brought."""
-    timed: list = field(default_factory=list)
-    dd: list = field(default_factory=list)
-    counts: dict = field(default_factory=dict)
-
-
 def machine(iommu, tap, access=True):
     """A disk, two NICs wired together and one that takes TSO, all of them with
     ACCESS_PLATFORM or without."""
@@ -216,8 +208,13 @@ def checked(guest, result):
     return result
 
 
-def _name(*parts):
-    return "bench-" + re.sub(r"[^\w-]+", "-", "-".join(map(str, parts)))
+def settings(parts, kernel, mode, words, progress):
+    """What makes a Guest of a kernel in a mode that measures what the words say, but for
+    its machine.  parts: of its name."""
+    return {"name": "bench-" + re.sub(r"[^\w-]+", "-", "-".join(map(str, parts))),
+            "kernel": vm.kernel_image(kernel), "initrd": vm.initramfs("bench"),
+            "append": plan.APPEND[kernel, mode], "command": ["bench", *words],
+            "timeout": TIMEOUT, "progress": progress}
 
 
 class _Measured(vm.Guest):
@@ -231,10 +228,9 @@ class _Measured(vm.Guest):
                 lines, row.iommu, cell.startswith("send")))
         self.counter.guest = self
         super().__init__(
-            _name(row.iommu, row.kernel, row.mode, turn), vm.kernel_image(row.kernel),
-            vm.initramfs("bench"), machine(row.iommu, tap, row.mode != "physical"),
-            plan.APPEND[row.kernel, row.mode], ["bench", *steps], TIMEOUT,
-            progress=progress, serve={
+            **settings((row.iommu, row.kernel, row.mode, turn), row.kernel, row.mode, steps,
+                       progress),
+            machine=machine(row.iommu, tap, row.mode != "physical"), serve={
                 "begin": self.counter.begin, "end": self.counter.end,
                 "turn": lambda cell: self._stopped(self.turns.take, cell),
                 "over": lambda _: self._stopped(self.turns.over),
@@ -259,14 +255,14 @@ class _Measured(vm.Guest):
         return "thanks"
 
     def figures(self, result):
-        """The Figures of the boot that ended with this result."""
+        """What parse_output() has of the boot that ended with this result."""
         timed, seconds, counts = parse_output(checked(self, result).output)
         for cell, seen in self.counter.cells.items():
             if not seen["requests"] and cell not in plan.NET_CELLS:
                 raise report.Failure("%s: QEMU traced no request of %s (log: %s)"
                                      % (self.name, cell, result.log))
             counts[cell] = merge(seen, counts[cell], self.row.iommu)
-        return Figures(timed, seconds, counts)
+        return timed, seconds, counts
 
 
 def slices(steps):
@@ -284,7 +280,7 @@ def slices(steps):
 
 
 def measure(jobs, turn, tap, progress):
-    """The Figures of a boot of each (row, steps), all at the same time: they take
+    """The figures of a boot of each (row, steps), all at the same time: they take
     turns where time is measured, and count when that is over."""
     guests = [_Measured(row, turn, steps, tap, progress) for row, steps in jobs]
     turns = bench_turns.Turns(
@@ -304,11 +300,10 @@ def instructions(rows, progress):
     """The micro-benchmark's cases in a boot of each (kernel, mode), in which an
     instruction is a nanosecond."""
     guests = [vm.Guest(
-        _name("icount", kernel, mode), vm.kernel_image(kernel),
-        vm.initramfs("bench"),
-        Machine("intel", smp=1, icount=True, extra=["-device", "edu"]),
-        plan.APPEND[kernel, mode], ["bench", "module:vring_bench-" + kernel], TIMEOUT,
-        progress=progress) for kernel, mode in rows]
+        **settings(("icount", kernel, mode), kernel, mode, ["module:vring_bench-" + kernel],
+                   progress),
+        machine=Machine("intel", smp=1, icount=True, extra=["-device", "edu"]))
+              for kernel, mode in rows]
     return [parse_module(checked(guest, result).kernel)
             for guest, result in zip(guests, vm.boot_all(guests))]
 
@@ -320,11 +315,9 @@ def busy(iommus, progress):
     for iommu, kernel, mode in keys:
         bench = machine(iommu, False, mode != "physical")
         bench.smp, bench.icount = 1, True
-        guests.append(vm.Guest(
-            _name("busy", iommu, kernel, mode), vm.kernel_image(kernel), vm.initramfs("bench"),
-            bench, plan.APPEND[kernel, mode],
-            ["bench", *("busy:%s:%d" % cell for cell in plan.BUSY_CELLS)], TIMEOUT,
-            progress=progress))
+        guests.append(vm.Guest(machine=bench, **settings(
+            ("busy", iommu, kernel, mode), kernel, mode,
+            ["busy:%s:%d" % cell for cell in plan.BUSY_CELLS], progress)))
     found = {}
     for key, guest, result in zip(keys, guests, vm.boot_all(guests)):
         _, _, counts = parse_output(checked(guest, result).output)

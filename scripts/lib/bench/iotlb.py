@@ -49,10 +49,8 @@ def machine():
 def _guest(kernel, mode, progress):
     counter = guest.Counter(lambda _: EVENTS, lambda lines, _: parse_trace(lines))
     counter.guest = vm.Guest(
-        "bench-iotlb-" + re.sub(r"[^\w-]+", "-", "%s-%s" % (kernel, mode)),
-        vm.kernel_image(kernel), vm.initramfs("bench"), machine(),
-        plan.APPEND[kernel, mode], ["bench", *["count:%s:%d" % one for one in CELLS]],
-        guest.TIMEOUT, progress=progress,
+        machine=machine(), **guest.settings(("iotlb", kernel, mode), kernel, mode,
+                                            ["count:%s:%d" % one for one in CELLS], progress),
         serve={"begin": counter.begin, "end": counter.end, "over": lambda _: "nobody waits"})
     return counter
 

@@ -10,7 +10,7 @@ from lib import report, rows
 from lib.bench import plan
 from lib.bench.figures import number, resolve
 
-OURS, OURS_LIGHT, STOCK, STOCK_LIGHT = "#0060a8", "#7fb8e0", "#c05a00", "#f0b070"
+SERIES = plan.TABLE["series"]
 LOG_FLOOR = 0.1     # where the bars of a logarithmic axis begin; 0 has none
 
 
@@ -91,15 +91,12 @@ def figure(title, panels):
 
 # --- the three of make bench ------------------------------------------------
 
-SHORT = {"randread-4k-1": "4 KiB\nread", "randread-4k-32": "4 KiB read\ndepth 32",
-         "randwrite-4k-1": "4 KiB\nwrite", "randwrite-4k-32": "4 KiB write\ndepth 32",
-         "stream": "TCP\nstream", "rr": "TCP\nreq/resp"}
+def _short(cell):
+    return plan.TABLE["short"].get(cell, plan.NAMES[cell].replace("B ", "B\n"))
 
 
 def time_panels(timed):
     """Time of a request in each mode as a multiple of stock's with iommu=pt."""
-    series = {"stock, default": STOCK_LIGHT, "ours, default": OURS_LIGHT,
-              "stock, strict": STOCK, "ours, strict": OURS}
     panels = []
     for iommu in plan.IOMMUS:
         groups, bars = [], {}
@@ -107,9 +104,9 @@ def time_panels(timed):
             plain = timed.get((iommu, "stock", "pt", cell))
             if not plain:
                 continue
-            group = SHORT.get(cell, plan.NAMES[cell].replace("B ", "B\n"))
+            group = _short(cell)
             groups.append(group)
-            for name in series:
+            for name in SERIES["time"]:
                 one = timed.get((iommu,) + resolve(*name.split(", ")) + (cell,))
                 if one:
                     us, base = one["us"], plain["us"]["median"]
@@ -117,7 +114,7 @@ def time_panels(timed):
                                             us["max"] / base, "%.2f" % (us["median"] / base))
         if groups:
             panels.append(Panel(plan.IOMMU_NAMES[iommu], "time, stock pt = 1", groups, {
-                name: colour for name, colour in series.items()
+                name: colour for name, colour in SERIES["time"].items()
                 if any(key[0] == name for key in bars)}, bars, (1, "stock, iommu=pt")))
     return panels
 
@@ -125,49 +122,39 @@ def time_panels(timed):
 def busy_panels(busy):
     """Instructions of the whole guest for a request, as a multiple of stock's."""
     groups, bars = [], {}
-    series = {"physical": STOCK_LIGHT, "identity (pt)": OURS_LIGHT, "strict": STOCK,
-              "bounced": OURS}
     for cell, _ in plan.BUSY_CELLS:
-        group = SHORT.get(cell, plan.NAMES[cell].replace("B ", "B\n").replace(", ", "\n"))
+        group = _short(cell).replace(", ", "\n")
         for iommu, mode in plan.BUSY:
-            name = next((name for name in series if mode in name), None)
+            name = next((name for name in SERIES["busy"] if mode in name), None)
             ours, stock = (busy.get((iommu, kernel, mode, cell)) for kernel in plan.KERNELS)
             if name and ours and stock:
                 groups += [group] * (group not in groups)
                 value = ours["instructions"] / stock["instructions"]
                 bars[name, group] = Bar(value, label="%.2f" % value)
     return [Panel("the whole guest, all that runs while it is not idle", "ours / stock", groups,
-                  series, bars, (1, "stock"))] if groups else []
+                  SERIES["busy"], bars, (1, "stock"))] if groups else []
 
 
 def count_panels(counted):
     """Invalidations and maps of a request in strict, behind intel-iommu."""
     kinds = {"stock": ("stock", "strict"), "ours": ("ours", "strict"),
              "ours, bounce_max=0": ("ours", "strict, bounce_max=0")}
-    cells = {"read-4096-1": "4 KiB read", "read-524288-1": "512 KiB read,\nscattered pages",
-             "send-1514": "packet of\n1,500 bytes", plan.TSO: "packet of\n64 KiB (TSO)"}
-    panels = []
-    for what, title in (("invalidations", "IOTLB invalidations per request"),
-                        ("dma_maps", "DMA map calls per request"),
-                        ("maps", "Page-table updates (iommu:map events) per request")):
+    cells, panels = plan.TABLE["groups"], []
+    for what, title in plan.TABLE["drawn"].items():
         bars = {(name, group): Bar(one[what], label=number(one[what], 1))
                 for name, row in kinds.items() for cell, group in cells.items()
                 for one in [counted.get(("intel",) + row + (cell,))] if one}
         groups = [g for g in cells.values() if any(k[1] == g for k in bars)]
         if groups:
-            panels.append(Panel(title, "per request, log scale", groups, {
-                "stock": STOCK, "ours": OURS, "ours, bounce_max=0": OURS_LIGHT}, bars, log=True))
+            panels.append(Panel(title, "per request, log scale", groups, SERIES["count"], bars,
+                                log=True))
     return panels
 
 
 def instruction_panels(cases):
     """Instructions of an add and a get as a multiple of stock's."""
     panels = []
-    for mode, title in (("physical", "physical: no ACCESS_PLATFORM"),
-                        ("identity", "identity: ACCESS_PLATFORM, iommu=pt"),
-                        ("bounced", "bounced: swiotlb=force"),
-                        ("strict", "strict: ACCESS_PLATFORM, translated"),
-                        ("strict, bounce_max=0", "strict, bounce_max=0")):
+    for mode, title in plan.TABLE["titles"].items():
         bars = {}
         for segments, size in ((1, 256), (1, 4096), (4, 4096), (64, 4096)):
             group = "%d × %s" % (segments, "256 B" if size == 256 else "4 KiB")
@@ -178,8 +165,8 @@ def instruction_panels(cases):
                     bars[layout + " ring", group] = Bar(ours / stock, label="%.2f\n(%s : %s)" % (
                         ours / stock, number(ours, 0), number(stock, 0)))
         if bars:
-            panels.append(Panel(title, "ours / stock", list(dict.fromkeys(g for _, g in bars)), {
-                "split ring": OURS, "packed ring": OURS_LIGHT}, bars, (1, "stock")))
+            panels.append(Panel(title, "ours / stock", list(dict.fromkeys(g for _, g in bars)),
+                                SERIES["instructions"], bars, (1, "stock")))
     return panels
 
 

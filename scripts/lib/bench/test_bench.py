@@ -18,7 +18,7 @@ from lib import report                                           # noqa: E402
 from lib.bench import figures, iotlb, plan, plot                 # noqa: E402
 from lib.bench import guest as bench_guest, turns as bench_turns  # noqa: E402
 from lib.bench.plot import Bar, Panel                            # noqa: E402
-from lib.system_python import system_python                      # noqa: E402
+from tests.system_python import system_python                    # noqa: E402
 
 
 def terse(name, read=(0, 0, 0, 0), write=(0, 0, 0, 0), error=0):

@@ -5,6 +5,7 @@ processes of their own."""
 import hashlib
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -12,16 +13,10 @@ import time
 import wave
 
 from lib import report
-from lib.guest.machine import MIB, NO_PCI, virtiofsd
+from lib.guest.machine import MIB, virtiofsd
 
 SO_SNDBUFFORCE = 32     # of socket(7); Python has no name for it
 
-# What qemu-storage-daemon answers when it is asked for a disk's serial number.
-STORAGE_DAEMON_SERIAL = "vhost_user_blk"
-# What the guest calls the contents of the only device of its kind.
-PMEM_SERIAL = "pmem0"
-# QEMU's name of a disk on the bus of a controller, by the kind of that.
-BUS_DISKS = {"scsi": "scsi-hd", "megasas": "scsi-hd", "ahci": "ide-hd", "xhci": "usb-storage"}
 # The address of a NIC that gets back what it sends, or net-self's frames of it.
 ECHO_MAC = "52:54:00:00:00:99"
 
@@ -79,8 +74,6 @@ class Backends:
     """The part of a Guest that gives each device what it needs, and QEMU the
     arguments that say so."""
 
-    name, timeout = "", 0
-
     def have_nothing(self):
         """As before the first device."""
         self.dir = None             # where files and sockets go
@@ -125,9 +118,7 @@ class Backends:
         with open(path, "wb") as image:
             image.write(disk_contents(device.id))
             image.truncate(device.size)
-        self.images[device.id] = path
-        if device.kind == "vhost-user-blk":
-            self.images[STORAGE_DAEMON_SERIAL] = path
+        self.images[device.id] = self.images[device.known().get("serial", device.id)] = path
         return path
 
     def _path(self, device, end):
@@ -151,28 +142,26 @@ class Backends:
             port[1] += "bypass,addr=0x%x,chassis=%d,slot=%d" % (
                 device.slot, 200 + device.slot, 200 + device.slot)
             args += port
-        behind = getattr(self, "_behind_" + device.kind.replace("-", "_"), None)
-        before, words, after = behind(device) if behind else ([], [], [])
+        before, words, after = self._behind(device)
         return [*args, *before, "-device", ",".join(device.properties() + words), *after]
 
-    # What is behind a device of each kind: arguments before it, more of its properties,
-    # and what is on a bus of its own.
+    def _behind(self, device):
+        """What is behind a device: arguments before it, more of its properties, and
+        what is on a bus of its own."""
+        kind = device.known()
+        if "behind" in kind:
+            return getattr(self, kind["behind"])(device)
+        return [self._filled(device, kind.get(part, ())) for part in ("before", "words", "after")]
 
-    def _behind_blk(self, device):
-        drive = "file=%s,format=raw,if=none,id=drive-%s,cache=unsafe" % (
-            self._image(device), device.id)
-        return ["-drive", drive], ["drive=drive-" + device.id, "serial=" + device.id], []
+    def _filled(self, device, texts):
+        """Texts of a table for a device, with each {word} as it is there."""
+        def word(match):
+            if match[1] in ("id", "size", "mac"):
+                return str(getattr(device, match[1]))
+            return getattr(self, "_" + match[1])(device)
+        return [re.sub(r"{(\w+)}", word, text) for text in texts]
 
-    _behind_nvme = _behind_blk
-
-    def _behind_scsi(self, device):
-        before, disk, _ = self._behind_blk(device)
-        return before, [], ["-device", ",".join(
-            [BUS_DISKS[device.kind], "bus=%s.0" % device.id, *disk])]
-
-    _behind_ahci = _behind_megasas = _behind_xhci = _behind_scsi
-
-    def _behind_net(self, device):
+    def _network(self, device):
         netdev = "user,guestfwd=tcp:10.0.2.100:7-cmd:cat"
         if device.wire:
             netdev = "socket,fd=%d" % self._wire(device.wire)
@@ -184,18 +173,10 @@ class Backends:
                                     ":".join(str(tap.fileno()) for tap in taps))
         mac = device.mac or (ECHO_MAC if device.tap and device.queues > 1 else "")
         return (["-netdev", "%s,id=net-%s" % (netdev, device.id)],
-                ["netdev=net-" + device.id, *([] if device.bus in NO_PCI else ["romfile="]),
+                ["netdev=net-" + device.id, *([] if "suffix" in device.place() else ["romfile="]),
                  *(["mac=" + mac] if mac else [])], [])
 
-    _behind_e1000 = _behind_e1000e = _behind_net
-
-    def _behind_9p(self, device):
-        return (["-fsdev", "local,id=fs-%s,path=%s,security_model=none%s" % (
-            device.id, self._share(device),
-            device.read_bps and ",throttling.bps-read=%d" % device.read_bps or "")],
-                ["fsdev=fs-" + device.id, "mount_tag=" + device.id], [])
-
-    def _behind_console(self, device):
+    def _ports(self, device):
         after = []
         for port in device.ports or [device.id]:
             after += ["-chardev", "socket,id=chr-%s,fd=%d" % (port, self._port(port)),
@@ -204,71 +185,47 @@ class Backends:
         return [], [], after
 
     @staticmethod
-    def _object(device, kind, prop, more="", *words):
-        return (["-object", "%s,id=obj-%s%s" % (kind, device.id, more)],
-                ["%s=obj-%s" % (prop, device.id), *words], [])
+    def _limits(device):
+        return ",throttling.bps-read=%d" % device.read_bps if device.read_bps else ""
 
-    def _behind_rng(self, device):
-        return self._object(device, "rng-builtin", "rng")
+    @staticmethod
+    def _echo_mac(device):
+        return device.mac or ECHO_MAC
 
-    def _behind_crypto(self, device):
-        return self._object(device, "cryptodev-backend-builtin", "cryptodev")
+    def _fd(self, device):
+        return str(self._wire(device.wire))
 
-    def _behind_pmem(self, device):
-        self.images[PMEM_SERIAL] = path = self._image(device)
-        return self._object(device, "memory-backend-file", "memdev",
-                            ",share=on,mem-path=%s,size=%d" % (path, device.size))
+    def _sound(self, device):
+        self.sounds[device.id] = path = self._path(device, ".wav")
+        return path
 
-    def _behind_mem(self, device):
-        return self._object(device, "memory-backend-ram", "memdev", ",size=256M",
-                            "requested-size=0")
-
-    def _behind_sound(self, device):
-        self.sounds[device.id] = self._path(device, ".wav")
-        return (["-audiodev", "wav,id=audio-%s,path=%s" % (device.id, self.sounds[device.id])],
-                ["audiodev=audio-" + device.id, "streams=1"], [])
-
-    def _behind_fs(self, device):
-        return self._by_socket(device, self._virtiofsd, "tag=" + device.id)
-
-    def _behind_vhost_user_blk(self, device):
-        return self._by_socket(device, self._storage_daemon, "num-queues=1")
-
-    def _by_socket(self, device, start, word):
-        path = self._path(device, ".sock")
-        start(device, path)
-        return (["-chardev", "socket,id=chr-%s,path=%s" % (device.id, path)],
-                ["chardev=chr-" + device.id, word], [])
-
-    def _behind_vhost_user_net(self, device):
-        # With MSI-X and without KVM, QEMU (7.2) looks for an irqfd and dies of it.
-        return (["-chardev", "socket,id=chr-%s,path=%s" % (device.id, self._testpmd(device)),
-                 "-netdev", "vhost-user,id=net-%s,chardev=chr-%s" % (device.id, device.id)],
-                ["netdev=net-" + device.id, "romfile=", "mac=" + (device.mac or ECHO_MAC),
-                 "vectors=0"], [])
+    def _socket(self, device):
+        """Of the other process, which is up then."""
+        getattr(self, device.known()["start"])(device)
+        return self._path(device, ".sock")
 
     # -- processes --
 
-    def _storage_daemon(self, device, path):
+    def _storage_daemon(self, device):
         """Another process that is the disk."""
         image = self.images.get(device.id) or self._image(device)
-        self._daemon(device, path, [
+        self._daemon(device, [
             "qemu-storage-daemon", "--pidfile", self._path(device, ".pid"),
             "--blockdev", "driver=file,node-name=disk,filename=" + image,
             "--export", "type=vhost-user-blk,id=exp,node-name=disk,writable=on,"
-            "addr.type=unix,addr.path=" + path])
+            "addr.type=unix,addr.path=" + self._path(device, ".sock")])
 
-    def _virtiofsd(self, device, path):
+    def _virtiofsd(self, device):
         """Another process that is the file system."""
         share, program = self._share(device), virtiofsd()
         if program.startswith("/usr/lib/qemu/"):        # QEMU's own, before 8.0
             words = ["-o", "source=" + share, "-o", "sandbox=chroot", "-f"]
         else:
             words = ["--shared-dir", share, "--sandbox=chroot"]
-        self._daemon(device, path, [program, "--socket-path=" + path, *words])
+        self._daemon(device, [program, "--socket-path=" + self._path(device, ".sock"), *words])
 
     def _testpmd(self, device):
-        """The socket of another process that is the NIC and sends each frame back.  One
+        """Another process that is the NIC and sends each frame back.  One
         has all such NICs of a guest, since it polls and so takes a whole CPU: those that
         wait for it come first."""
         nics = [d for d in self.machine.devices if d.kind == "vhost-user-net"]
@@ -279,7 +236,7 @@ class Backends:
                 out.write(TESTPMD_COMMANDS)
             cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
             # It reads a line from stdin and ends, unless there are figures to be shown.
-            self._daemon(device, paths[nics[-1].id], [
+            self._daemon(nics[-1], [
                 "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci", "--no-shconf",
                 "--no-telemetry", "--lcores=(0,1)@(%s)" % cpus,
                 *["--vdev=net_vhost%d,iface=%s,queues=1,iommu-support=1" % (number, path)
@@ -287,10 +244,9 @@ class Backends:
                 "--", "--forward-mode=io", "--port-topology=loop", "--disable-link-check",
                 "--total-num-mbufs=4096", "--no-mlockall", "--stats-period=3600",
                 "--cmdline-file=" + commands], niceness=5)
-        return paths[device.id]
 
-    def _daemon(self, device, path, command, niceness=0):
-        """Start what is to listen at path, and wait until it does."""
+    def _daemon(self, device, command, niceness=0):
+        """Start what is to listen at the socket of a device, and wait until it does."""
         log = open(os.path.join(self.dir, device.id + ".err"), "wb")  # pylint: disable=R1732
         with log:
             daemon = subprocess.Popen(  # pylint: disable=R1732
@@ -299,7 +255,7 @@ class Backends:
                 env={**os.environ, "RUNTIME_DIRECTORY": self.dir})      # DPDK's own files
         self.helpers.append(daemon)
         deadline = time.monotonic() + 60
-        while not os.path.exists(path):
+        while not os.path.exists(self._path(device, ".sock")):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 with open(log.name, encoding="utf-8", errors="replace") as said:
                     raise report.Failure("%s: %s does not start: %s" % (

@@ -5,16 +5,8 @@ import subprocess
 from dataclasses import dataclass
 
 from lib import report
-from lib.guest.machine import NOT_VIRTIO
+from lib.guest.machine import NOT_VIRTIO, Machine
 
-# Where it is not virtio_KIND.
-DRIVERS = {
-    "9p": "9pnet_virtio", "keyboard": "virtio_input", "tablet": "virtio_input",
-    "mouse": "virtio_input", "vhost-user-blk": "virtio_blk", "vhost-user-net": "virtio_net",
-    "fs": "virtiofs", "sound": "virtio_snd", "vsock": "vmw_vsock_virtio_transport",
-    "nvme": "nvme", "ahci": "ahci", "megasas": "megaraid_sas", "xhci": "xhci_hcd",
-    "e1000": "e1000", "e1000e": "e1000e",
-}
 # The features that the table of a reader shows; JSON has all of them.
 SHOWN = ("ACCESS_PLATFORM", "VERSION_1", "legacy", "RING_PACKED")
 HEADER = ["device", "driver", "features", "IOMMU group", "dma_access", "data check"]
@@ -47,20 +39,11 @@ def features_wrong(device, features):
                  for name, present in wanted.items() if (name in features) != present), None)
 
 
-# The option that sets the size of a device's queues, and which of them those are.
-SIZED = {"blk": ("queue-size", "req."), "scsi": ("virtqueue_size", "request"),
-         "net": ("rx_queue_size", "input."), "fs": ("queue-size", "requests."),
-         "vhost-user-blk": ("queue-size", "req.")}
-# The option for the number of them, and those that each CPU has one of.
-NUMBERED = {"blk": ("num-queues", "req."), "scsi": ("num_queues", "request"),
-            "net": ("queues", "output.")}
-
-
 def rings_wrong(device, rings, cpus):
     """What is wrong with the virtqueues of a device of a guest with so many CPUs,
     against the options that QEMU was given, or None."""
     options = dict(word.partition("=")[::2] for word in device.options.split(",") if word)
-    name, prefix = SIZED.get(device.kind, ("", ""))
+    name, prefix = device.known().get("size", ("", ""))
     if name in options:
         sized = [r for r in rings if r.name.startswith(prefix)]
         other = [r for r in sized if r.size != int(options[name])]
@@ -69,7 +52,7 @@ def rings_wrong(device, rings, cpus):
         if other:
             return "virtqueue %s has %d entries, expected %s" % (
                 other[0].name, other[0].size, options[name])
-    name, prefix = NUMBERED.get(device.kind, ("", ""))
+    name, prefix = device.known().get("queues", ("", ""))
     number = device.queues if name == "queues" else int(options.get(name, 1))
     if number > 1:
         used = [r for r in rings if r.name.startswith(prefix) and r.requests]
@@ -81,12 +64,12 @@ def rings_wrong(device, rings, cpus):
     return None
 
 
-def compare(device, expect, row, cpus=2):
+def compare(device, expect, row, cpus=Machine.smp):
     """Problems of one device, none if all is as expected."""
     if row is None:
         return ["%s (%s): not in the guest" % (device.id, device.pci())]
     problems = []
-    for what, wanted, found in (("driver", DRIVERS.get(device.kind, "virtio_" + device.kind),
+    for what, wanted, found in (("driver", device.known().get("driver", "virtio_" + device.kind),
                                  row.driver),
                                 ("IOMMU group", expect.group, row.group),
                                 ("dma_access", expect.access, row.access),

@@ -2,34 +2,15 @@
 """Reading what a guest says: splats in the kernel's log, complaints of QEMU,
 KTAP, device rows and the disk contents that the host is to check."""
 
+import os
 import re
 from dataclasses import dataclass, field
 
-# A line of the kernel's log that matches one of these fails the boot.
-SPLATS = re.compile("|".join((
-    r"\bWARNING: ", r"\bBUG: ", r"kernel BUG at", r"\bOops\b", r"Kernel panic", r"Call Trace:",
-    r"general protection fault", r"[Uu]nable to handle", r"\bKASAN: ", r"\bUBSAN: ",
-    r"possible recursive locking", r"possible circular locking|circular locking dependency",
-    r"possible irq lock inversion|inconsistent lock state", r"\bINFO: possible",
-    r"\bINFO: trying to register non-static key", r"suspicious RCU usage",
-    r"\bINFO: rcu_|rcu: .*detected .*stall|self-detected stall",
-    r"hung task|blocked for more than \d+ seconds", r"soft lockup|hard LOCKUP",
-    r"sleeping function called from invalid context", r"scheduling while atomic",
-    r"list_(add|del) corruption", r"refcount_t: ", r"page allocation failure",
-    r"swiotlb buffer is full", r"\bDMA-API: ",
-    r"DMAR: \[DMA|DMAR: DRHD: handling fault|DMAR: .*PTE .* for vPFN", r"\bEvent logged \[",
-    r"fault from EP \d+", r"arm-smmu-v3 .*event 0x[0-9a-f]+ received",
-    r"virtio.*(bad ring|is not a head|id \d+ out of range|out of bounds)",
-    r"virtqueue.*(broken|corrupt)", r"virtio.*queue broken: ",
-    r"I/O error, dev|Buffer I/O error", r"NETDEV WATCHDOG|transmit queue \d+ timed out",
-    r"unregister_netdevice: waiting",
-    r"kobject_add_internal failed|sysfs: cannot create duplicate",
-)))
+from lib import tables
 
-# Not splats, though a pattern above matches: what CONFIG_DMA_API_DEBUG says
-# when it starts, on every boot of the debug kernel.
-NOT_SPLATS = re.compile(r"DMA-API: (preallocated \d+ debug entries"
-                        r"|debugging enabled by kernel config)$")
+SAID = tables.load("log", os.path.dirname(__file__))
+SPLATS = re.compile("|".join(SAID["splats"]))
+NOT_SPLATS = re.compile(SAID["not-splats"])
 
 
 def is_splat(line):
@@ -37,16 +18,11 @@ def is_splat(line):
     return bool(SPLATS.search(line)) and not NOT_SPLATS.search(line)
 
 
-# An allocation that fault_inject made fail, and that warns of it with a stack: a page
-# table of vmalloc(), where partitions are looked for.
-INJECTED = re.compile(r"\bfault_inject: vmalloc error: ")
-
-
 def find_splats(lines):
     """Those of the lines that are splats."""
     splats, injected = [], False
     for line in lines:
-        if INJECTED.search(line):
+        if re.search(SAID["injected"], line):
             injected = True
         elif injected and "Call Trace:" in line:
             injected = False
@@ -75,23 +51,11 @@ def complaints(lines, ended):
 
 
 def faults_of(pci):
-    """Patterns of all that is said of the DMA of a PCI device that its IOMMU refused:
-    by the kernel, by QEMU, and in QEMU's trace."""
+    """Patterns of all that is said of the DMA of a PCI device that its IOMMU refused."""
     bus, slot, function = (int(n, 16) for n in re.findall(r"[0-9a-f]+", pci)[1:])
-    number = bus << 8 | slot << 3 | function
-    return (r"DMAR: \[DMA (Read|Write) NO_PASID\] Request device \[%02x:%02x\.%x\] fault addr"
-            % (bus, slot, function),
-            # It comes before that line, which says whose fault it is.
-            r"DMAR: DRHD: handling fault status reg",
-            r" fault from EP %d at" % number,
-            r"vtd_iommu_translate: detected translation failure \(dev=%02x:%02x:%02x, "
-            % (bus, slot, function),
-            r"vtd_iova_to_slpte: detected slpte permission error \(",
-            r"New fault is not recorded due to compression of faults",
-            r"vtd_dmar_fault sid 0x%x " % number,
-            r"virtio_iommu_translate no mapping for 0x[0-9a-f]+ for sid=%d$" % number,
-            r"virtio_iommu_translate permission error on ",
-            r"virtio_iommu_report_fault .*endpoint=%d " % number)
+    words = {"bus": bus, "slot": slot, "function": function,
+             "number": bus << 8 | slot << 3 | function}
+    return tuple(pattern % words for pattern in SAID["faults"])
 
 
 @dataclass

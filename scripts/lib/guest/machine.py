@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 
-from lib import report
+from lib import report, tables
 
 QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
 OLDEST = (5, 2)
@@ -103,60 +103,15 @@ def virtiofsd():
 
 # --- devices --------------------------------------------------------------
 
-# Number of the expander bus that bypasses the IOMMU; each device there has a
-# root port, whose bus follows in number.
-BYPASS_BUS = 0x40
-
-# The bus below the PCIe-to-PCI bridge, and that which its root port makes.
-BRIDGE_PORT_BUS, BRIDGE_BUS = 1, 2
-
-# Where a microvm without ACPI has its transports, eight of them, and where the arm64
-# virt board has its 32.
+# Where a microvm without ACPI has its transports, eight of them.
 MMIO_BASE, MMIO_IRQ = 0xfeb00000, 5
-VIRT_MMIO_BASE = 0x0a000000
 
-# How devices on something that is not PCI are called, and the rest that is different.
-NO_PCI = {"mmio": "-device", "virt-mmio": "-device", "ccw": "-ccw"}
-
-# Boards of other architectures: their QEMU, their name there, the console.
-FOREIGN = {
-    "virt": ("qemu-system-aarch64", "virt,gic-version=3", "ttyAMA0"),
-    "s390": ("qemu-system-s390x", "s390-ccw-virtio", "ttysclp0"),
-}
-# The port of a console of its own that the guest's command writes to there.
+# The port of a console of its own that the guest's command writes to on boards of other
+# architectures.
 OUT_PORT = "vdma.out"
 
-# Without "-pci", and with "-device" in its place for a device of virtio-mmio; where it
-# is not virtio-KIND.
-NAMES = {"console": "virtio-serial", "vhost-user-blk": "vhost-user-blk",
-         "vhost-user-net": "virtio-net", "fs": "vhost-user-fs", "vsock": "vhost-vsock"}
-# By mode, what makes a PCI device so.
-MODES = {
-    "modern": ["disable-legacy=on", "disable-modern=off"],
-    "legacy": ["disable-legacy=off", "disable-modern=on"],
-    "transitional": ["disable-legacy=off", "disable-modern=off"],
-}
-# What a label says of a bus.
-BUSES = {"pcie.0": [], "bypass": ["bypassing bus"], "port": ["root port"],
-         "bridge": ["PCI bridge"], "mmio": ["mmio"], "virt-mmio": ["mmio"], "ccw": ["ccw"]}
-# Programs behind devices, and where they come from.
-PROGRAMS = {
-    "vhost-user-blk": ("qemu-storage-daemon", "package qemu-system-common"),
-    "vhost-user-net": ("dpdk-testpmd", "package dpdk-dev"),
-    "fs": ("virtiofsd", "package qemu-system-common or virtiofsd"),
-}
-# Those that were never anything but virtio 1.0: they have no disable-legacy=.
-MODERN_ONLY = ("fs",)
-# Back ends in another process, which need memory that can be shared.
-OTHER_PROCESS = ("vhost-user-blk", "vhost-user-net", "fs")
-# What is plugged where memory may be, and needs room there.
-MEMORY_DEVICES = ("pmem", "mem")
-# Devices that are not virtio: QEMU's name of each, and how many bits of an address
-# Linux gives it.
-NOT_VIRTIO = {
-    "nvme": ("nvme", 64), "ahci": ("ahci", 64), "megasas": ("megasas", 63),
-    "xhci": ("qemu-xhci", 64), "e1000": ("e1000", 32), "e1000e": ("e1000e", 64),
-}
+KINDS, BOARDS = (tables.load(name, os.path.dirname(__file__)) for name in ("kinds", "boards"))
+NOT_VIRTIO = {kind for kind, words in KINDS.items() if "bits" in words}
 
 
 def edu(pci):
@@ -198,31 +153,34 @@ class Device:
     port: int = 0
     number: int = 0
 
+    def known(self):
+        """What kinds.toml says of its kind."""
+        return KINDS.get(self.kind, {})
+
+    def place(self):
+        """What boards.toml says of its bus."""
+        return BOARDS["bus"].get(self.bus, BOARDS["bus"]["pcie.0"])
+
     def model(self):
         """QEMU's name of it."""
-        if self.kind in NOT_VIRTIO:
-            return NOT_VIRTIO[self.kind][0]
-        return NAMES.get(self.kind, "virtio-" + self.kind) + NO_PCI.get(self.bus, "-pci")
+        name = self.known().get("model", "virtio-" + self.kind)
+        return name if self.kind in NOT_VIRTIO else name + self.place().get("suffix", "-pci")
 
     def pci(self):
         """Address in the guest, where it is known beforehand."""
-        if self.bus in ("mmio", "virt-mmio", "ccw"):
-            return {"mmio": "virtio-mmio.%d" % self.slot,
-                    "virt-mmio": "%x.virtio_mmio" % (VIRT_MMIO_BASE + 512 * self.slot),
-                    "ccw": "0.0.%04x" % self.slot}[self.bus]
-        if self.bus == "bridge":
-            return "0000:%02x:%02x.0" % (BRIDGE_BUS, self.slot)
-        bus = self.number or (BYPASS_BUS + 1 + self.slot if self.bus == "bypass" else 0)
-        if bus:
-            return "0000:%02x:00.0" % bus
-        return "0000:00:%02x.%d" % (self.slot, self.function)
+        if self.number:
+            return "0000:%02x:00.0" % self.number
+        place = self.place()
+        return place["address"].format(
+            slot=self.slot, function=self.function,
+            bus=place.get("base", 0) + place.get("step", 1) * self.slot)
 
     def label(self):
         words = [self.kind]
         words += [self.mode] if self.kind not in NOT_VIRTIO else []
         words += ["packed"] if self.packed else []
         words += ["ACCESS_PLATFORM"] if self.access else []
-        return " ".join(words + BUSES[self.bus])
+        return " ".join(words + self.place()["label"])
 
     def missing(self):
         """Why this QEMU cannot have it, or None."""
@@ -233,27 +191,28 @@ class Device:
             return "%s has no pxb-pcie with bypass_iommu=" % QEMU
         if self.packed and "packed" not in properties("-device", name):
             return "%s of %s has no packed=" % (name, QEMU)
-        program, package = PROGRAMS.get(self.kind, ("", ""))
+        program = self.known().get("program")
         if program and not (virtiofsd() if self.kind == "fs" else shutil.which(program)):
-            return "%s is missing (%s)" % (program, package)
+            return "%s is missing (%s)" % (program, self.known()["package"])
         return None
 
     def properties(self):
         words = [self.model(), "id=" + self.id]
-        if self.bus in ("port", "bypass"):
-            words += ["bus=port-" + self.id]
-        elif self.bus in ("mmio", "virt-mmio"):
-            words += ["bus=virtio-mmio-bus.%d" % self.slot]
-        elif self.bus == "ccw":
-            words += ["devno=fe.0.%04x" % self.slot]
+        words += [word.format(on=self.bus, **vars(self)) for word in self.place()["words"]]
+        if self.bus == "ccw":
             words += ["max_revision=0"] if self.mode == "legacy" else []
-        else:
-            words += ["bus=" + self.bus, "addr=0x%x.%d" % (self.slot, self.function)]
-        if self.bus not in NO_PCI and self.kind not in (*MODERN_ONLY, *NOT_VIRTIO):
-            words += MODES[self.mode]
+        if "suffix" not in self.place() and not {"modern", "bits"}.intersection(self.known()):
+            words += BOARDS["modes"][self.mode]
         words += ["iommu_platform=on"] if self.access else []
         words += ["packed=on"] if self.packed else []
         return words + ([self.options] if self.options else [])
+
+
+def devices_of(table, groups, **more):
+    """The devices of some groups of a table, with more words where a device has not its
+    own."""
+    return [Device(id=id_, **{**more, **words}) for group in groups
+            for id_, words in table["devices"][group].items()]
 
 
 @dataclass
@@ -287,12 +246,11 @@ class Machine:
 
     def __post_init__(self):
         """Give each device without a slot a free one; slot 1 is the IOMMU's."""
-        for bus, first in (("pcie.0", 2), ("bypass", 0), ("port", 0), ("bridge", 1),
-                           ("mmio", 0), ("virt-mmio", 0), ("ccw", 1)):
+        for bus, place in BOARDS["bus"].items():
             taken = {d.slot for d in self.devices if d.bus == bus and d.slot}
             if bus == "pcie.0":
                 taken |= {0x1c, 0x1d, 0x1e, 0x1f}
-            free = (slot for slot in itertools.count(first) if slot not in taken)
+            free = (slot for slot in itertools.count(place["first"]) if slot not in taken)
             for device in self.devices:
                 if device.bus == bus and not device.slot:
                     device.slot = next(free)
@@ -302,8 +260,7 @@ class Machine:
 
     def missing(self):
         """Why this QEMU cannot have this machine, or None."""
-        need = {"intel": "intel-iommu", "intel-caching": "intel-iommu", "amd": "amd-iommu",
-                "virtio": "virtio-iommu-pci"}.get(self.iommu)
+        need = BOARDS["iommu"][self.iommu].get("device")
         if need and need not in qemu_devices():
             return "%s has no %s" % (QEMU, need)
         if self.iommu == "virtio" and qemu_version() < (7, 0):
@@ -324,10 +281,14 @@ class Machine:
         return "intremap=off" not in self.iommu_options.split(",") and \
             not any(d.bus == "bypass" for d in self.devices)
 
+    def foreign(self):
+        """Whether its architecture is another."""
+        return "qemu" in BOARDS["board"][self.board]
+
     def parameters(self):
         """What the kernel must be told of the machine."""
-        if self.board in FOREIGN:
-            return ["console=" + FOREIGN[self.board][2]]
+        if self.foreign():
+            return ["console=" + BOARDS["board"][self.board]["console"]]
         # Where the host is short of time, a guest's timer can miss the interrupts by
         # which the kernel tests it.
         return ["console=ttyS0", "no_timer_check"] + [
@@ -336,67 +297,44 @@ class Machine:
 
     def qemu(self):
         """The QEMU that has it."""
-        return FOREIGN[self.board][0] if self.board in FOREIGN else QEMU
+        return BOARDS["board"][self.board].get("qemu", QEMU)
 
-    def _plain(self, machine, accel, memory):
-        """What every guest is given."""
-        return ["-M", machine, *accel, "-cpu", self.cpu, "-smp", str(self.smp), "-m", memory,
-                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
-
-    def _foreign_arguments(self):
-        machine = FOREIGN[self.board][1]
-        bus = "virtio-serial-ccw,devno=fe.0.ff00"
-        more = []
-        if self.board == "virt":
-            machine += ",iommu=smmuv3" if self.iommu == "smmuv3" else ""
-            bus = "virtio-serial-pci,bus=pcie.0,addr=0x1e"
-            more = ["-global", "virtio-mmio.force-legacy=off"]
-        return [*self._plain(machine, ["-accel", "tcg,thread=multi"], self.memory), *more,
-                "-device", bus + ",id=out-bus",
-                "-device", "virtserialport,bus=out-bus.0,chardev=out,name=" + OUT_PORT]
+    def _accelerator(self):
+        if self.icount:
+            return ["-accel", "tcg,thread=single", "-icount", "shift=0"]
+        return ["-accel", "tcg,thread=multi"] if self.foreign() else accelerator(self.one_thread)
 
     def arguments(self):
         """QEMU's arguments for the machine, without its devices."""
-        if self.board in FOREIGN:
-            return self._foreign_arguments()
-        if self.board == "q35":
-            machine = "q35,kernel-irqchip=split"
-        else:
-            # Without ACPI the devices are on the kernel's command line; QEMU would put
-            # them behind our "--".  The interrupt of the clock is one of theirs.
-            machine = "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,rtc=off"
+        board, iommu = BOARDS["board"][self.board], BOARDS["iommu"][self.iommu]
+        machine = board["machine"] + iommu.get("machine", "")
         if self.default_bus_bypass:
             machine += ",default-bus-bypass-iommu=on"
-        kinds, buses = {d.kind for d in self.devices}, {d.bus for d in self.devices}
-        if kinds.intersection(OTHER_PROCESS):
+        buses = {d.bus for d in self.devices}
+        if any("program" in d.known() for d in self.devices):
             machine += ",memory-backend=ram"
         memory = self.memory
-        if kinds.intersection(MEMORY_DEVICES):
+        if any("memory" in d.known() for d in self.devices):
             memory += ",maxmem=4G"
         memory += "," + self.room if self.room else ""
-        args = self._plain(machine, ["-accel", "tcg,thread=single", "-icount",
-                                     "shift=0"] if self.icount
-                           else accelerator(self.one_thread), memory)
+        args = ["-M", machine, *self._accelerator(), "-cpu", self.cpu, "-smp", str(self.smp),
+                "-m", memory, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
         if "memory-backend" in machine:
             args += ["-object", "memory-backend-memfd,id=ram,size=%s,share=on" % self.memory]
+        args += board["more"]
+        if "out" in board:
+            args += ["-device", board["out"] + ",id=out-bus", "-device",
+                     "virtserialport,bus=out-bus.0,chardev=out,name=" + OUT_PORT]
         if self.board != "q35":
-            return args + ["-global", "virtio-mmio.force-legacy=%s" % (
-                "on" if self.board == "microvm-legacy" else "off")]
-        intremap = "on" if self.remaps_interrupts() else "off"
-        intel = "intel-iommu,intremap=" + intremap
-        intel += "".join("," + word for word in self.iommu_options.split(",")
-                         if word not in ("", "intremap=off"))
+            return args
         # The IOMMU comes first: a device placed before it would miss it.
-        args += {
-            "none": [],
-            "intel": ["-device", intel],
-            "intel-caching": ["-device", intel + ",caching-mode=on"],
-            "amd": ["-device", "amd-iommu,intremap=" + intremap],
-            "virtio": ["-device", "virtio-iommu-pci,bus=pcie.0,addr=0x1"],
-        }[self.iommu]
+        args += [word.format(
+            intremap="on" if self.remaps_interrupts() else "off",
+            options="".join("," + word for word in self.iommu_options.split(",")
+                            if word not in ("", "intremap=off"))) for word in iommu["words"]]
         if "bypass" in buses:
-            args += ["-device", "pxb-pcie,id=bypass,bus=pcie.0,addr=0x1c,bus_nr=0x%x,"
-                     "bypass_iommu=true" % BYPASS_BUS]
+            args += ["-device", "pxb-pcie,id=bypass,bus=pcie.0,addr=0x1c,bus_nr=0x40,"
+                     "bypass_iommu=true"]
         if "bridge" in buses:
             args += ["-device", "pcie-root-port,id=port-bridge,bus=pcie.0,addr=0x%x,chassis=90,"
                      "slot=90" % self.bridge, "-device", "pcie-pci-bridge,id=bridge,"

@@ -20,7 +20,6 @@ class Result:
     kernel: list = field(default_factory=list)      # the kernel's log
     trace: list = field(default_factory=list)       # lines of QEMU's trace
     log: str = ""
-    hostchecks: int = 0                             # contents compared by the host
 
     @property
     def ok(self):

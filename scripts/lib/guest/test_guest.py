@@ -277,7 +277,7 @@ class Splats(unittest.TestCase):
                  "[    1.0] virtio_net virtio1: BUG: KASAN: queue broken: used id 5 out of range",
                  "[    1.0] BUG: KASAN: use-after-free in virtqueue_get_buf"]
         self.assertEqual(log.find_splats(lines), lines)
-        self.assertEqual(log.unexpected(lines, selftest.HOSTILE), lines[2:])
+        self.assertEqual(log.unexpected(lines, selftest.TABLE["said"]["hostile"]), lines[2:])
 
     def test_an_injected_failure_may_have_a_stack(self):
         head = "[    1.0] %s: vmalloc error: size 32768, failed to map pages, mode:0xdc2"

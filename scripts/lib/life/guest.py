@@ -104,15 +104,7 @@ class LifeGuest(vm.Guest):
         for number, device in enumerate(self.hot.values()):
             args += ["-device", "pcie-root-port,id=%s,bus=pcie.0,addr=0x%x,chassis=%d,slot=%d"
                      % (device.bus, FIRST_PORT + number, 1 + number, 1 + number)]
-            if device.kind == "net":
-                args += ["-netdev", "socket,fd=%d,id=net-%s" % (self._wire("net1.b"), device.id)]
-            elif device.kind == "console":
-                # Nobody reads at the other end.
-                args += ["-chardev", "socket,fd=%d,id=chr-%s" % (self._wire("hvc.b"), device.id)]
-            else:
-                args += ["-blockdev", json.dumps({
-                    "driver": "raw", "node-name": "node-" + device.id,
-                    "file": {"driver": "file", "filename": self._image(device)}})]
+            args += self._filled(device, plan.TABLE["plug"][device.kind]["before"])
         if "dimm" in self.plan.scenarios:
             for number, end in enumerate("ab"):
                 args += ["-netdev", "socket,fd=%d,id=e1000-%s" % (self._wire("net0." + end), end),
@@ -166,18 +158,9 @@ class LifeGuest(vm.Guest):
         device = self.hot.get(name)
         if not device:
             raise report.Failure("nothing to plug named " + name)
-        words = device.properties()
-        if device.kind == "blk":
-            words += ["drive=node-" + name, "serial=" + name]
-        elif device.kind == "net":
-            words += ["netdev=net-" + name, "mac=" + device.mac, "romfile="]
-        parts = [typed(words)]
-        if device.kind == "scsi":
-            parts.append({"driver": "scsi-hd", "bus": name + ".0", "id": name + "-disk",
-                          "drive": "node-" + name, "serial": name})
-        elif device.kind == "console":
-            parts.append({"driver": "virtconsole", "bus": name + ".0", "id": name + "-port",
-                          "chardev": "chr-" + name})
+        plug = plan.TABLE["plug"][device.kind]
+        parts = [typed(device.properties() + self._filled(device, plug["words"])),
+                 *map(json.loads, self._filled(device, plug["parts"]))]
         for part in parts:
             self.qmp.command("device_add", **part)
         self.plugged[name] = parts
@@ -316,9 +299,8 @@ class LifeGuest(vm.Guest):
 
     def _revive(self, _):
         device = next(d for d in self.machine.devices if d.id == "vhost")
-        path = os.path.join(self.dir, "vhost.sock")
-        os.unlink(path)
-        self._storage_daemon(device, path)
+        os.unlink(self._path(device, ".sock"))
+        self._storage_daemon(device)
         return "revived"
 
     # -- the verdict --

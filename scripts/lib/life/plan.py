@@ -3,11 +3,10 @@
 
 from dataclasses import dataclass, field, replace
 
-from lib import report, rows
+from lib import rows, tables
 from lib.guest.expect import Expect
-from lib.matrix.plan import load
 
-TABLE = load(report.ROOT + "/scripts/life.toml")
+TABLE = tables.load("life")
 MODES, FIRST, SECOND = TABLE["modes"], TABLE["first"], TABLE["second"]
 IO_ERROR = TABLE["said"]["io-error"]
 

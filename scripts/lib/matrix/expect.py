@@ -8,10 +8,6 @@ from lib.guest.expect import Expect
 from lib.guest.machine import NOT_VIRTIO
 from lib.matrix.plan import Row
 
-# What virtio_dma= calls a kind, where it is not the kind's own name.
-TYPES = {"keyboard": "input", "tablet": "input", "mouse": "input", "vhost-user-blk": "blk",
-         "vhost-user-net": "net"}
-
 
 class Wish:
     """What a kernel command line asks for."""
@@ -41,7 +37,7 @@ class Wish:
         type more than nothing.  virtio_dma= is about virtio devices alone."""
         if device.kind in NOT_VIRTIO:
             return self.default
-        for what in (device.pci(), TYPES.get(device.kind, device.kind), ""):
+        for what in (device.pci(), device.known().get("type", device.kind), ""):
             if what in self.entries:
                 return self.entries[what]
         return self.default
@@ -86,7 +82,7 @@ def expect(machine, append, device):
             group, access = "DMA-FQ", "translated-lazy"
     translated = access.startswith("translated")
     if device.kind in NOT_VIRTIO:
-        beyond = machine.memory_bytes() > 1 << NOT_VIRTIO[device.kind][1]
+        beyond = machine.memory_bytes() > 1 << device.known()["bits"]
         return Expect(group, "bounced" if not translated and (beyond or wish.swiotlb) else "-")
     if wish.swiotlb and not (translated and device.access):
         access = "bounced"
@@ -97,7 +93,7 @@ def expect(machine, append, device):
 
 def interrupts(machine, wish, device):
     """How a device of a machine interrupts, or None if anything is right."""
-    if device.bus == "mmio" or device.kind not in ("blk", "scsi", "net", "console", "rng"):
+    if device.bus == "mmio" or "irq" not in device.known():
         return None
     # Linux 6.12, the unmodified too: an Intel IOMMU that remaps interrupts leaves
     # devices without a domain for messages if it is off, or not theirs.

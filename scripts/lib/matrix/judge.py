@@ -86,7 +86,7 @@ def problems_of(boot, row, result):
     if wanted and not any(line.rstrip().endswith(wanted) for line in result.kernel):
         problems.append("the kernel's log has no line: " + wanted)
     problems += ["the x86 default is here too: " + line for line in result.kernel
-                 if boot.machine.board in machine.FOREIGN and "QEMU guest" in line]
+                 if boot.machine.foreign() and "QEMU guest" in line]
     if row.device in boot.beside[:1]:
         problems += beside.problems(boot, result.output)
     return problems

@@ -7,19 +7,10 @@ import random
 import re
 from dataclasses import dataclass, field
 
-import tomllib
-
 from lib import report
 from lib.guest.expect import Expect
-from lib.guest.machine import NOT_VIRTIO, Device, Machine, edu
+from lib.guest.machine import KINDS, NOT_VIRTIO, Device, Machine, devices_of, edu
 
-FILE = report.ROOT + "/scripts/matrix.toml"
-
-# Of a guest there is one, or the check does not tell which it looked at.
-ONE_OF_A_KIND = ("balloon", "rng", "keyboard", "tablet", "mouse", "gpu", "crypto", "pmem", "mem",
-                 "fs")
-# Those whose drivers are in scripts/config/devices.config, or in part.
-RARE = ("fs", "gpu", "crypto", "pmem", "mem", "sound", *NOT_VIRTIO)
 # What VFIO has: some device that no driver of the guest claims.
 EDU, EDU_PCI = "edu", "0000:00:18.0"
 
@@ -67,7 +58,7 @@ class Boot:
     def flavour(self):
         """What kernel.sh calls the kernel, with the drivers of the rarer devices where
         there is one."""
-        if any(d.kind in RARE for d in self.machine.devices):
+        if any({"rare", "bits"}.intersection(d.known()) for d in self.machine.devices):
             return {"ours": "devices", "stock": "devices-stock"}[self.kernel]
         return self.kernel
 
@@ -80,30 +71,16 @@ class Boot:
         return [self.name, self.append] + ["%s %s" % (r.device, r.text) for r in self.rows]
 
 
-def load(path=FILE):
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise report.Failure("%s: %s" % (path, error)) from None
-
-
 # --- the promise ----------------------------------------------------------
 
 SEEN = {"-": None, "translated": True, "untranslated": False}
-
-
-def devices(table, groups, **more):
-    """The devices of some groups, with more words where a device has not its own."""
-    return [Device(id=id_, **{**more, **words}) for group in groups
-            for id_, words in table["devices"][group].items()]
 
 
 def promise(table):
     """The boots that are written out."""
     boots = []
     for name, entry in table["boot"].items():
-        machine = Machine(entry["iommu"], devices(table, entry["devices"]),
+        machine = Machine(entry["iommu"], devices_of(table, entry["devices"]),
                           default_bus_bypass=entry.get("root_bypass", False),
                           memory=entry.get("memory", Machine.memory),
                           iommu_options=entry.get("iommu_options", ""))
@@ -157,8 +134,8 @@ class Factors:
             known = self.all.get(factor)
             for word in words if isinstance(words, list) else [words]:
                 if known is None or word.removeprefix("!") not in known:
-                    raise report.Failure("%s: %s = %s in \"%s\" is no level"
-                                         % (FILE, factor, word, why))
+                    raise report.Failure("%s/scripts/matrix.toml: %s = %s in \"%s\" is no level"
+                                         % (report.ROOT, factor, word, why))
             meant[factor] = {v for v in known if _means(words, v)}
         for factor, levels in meant.items():
             others = [(f, v) for f, v in meant.items() if f != factor]
@@ -282,7 +259,7 @@ def cover(factors):
 
 
 def _taken(device, devices):
-    return device["kind"] in ONE_OF_A_KIND and \
+    return "single" in KINDS[device["kind"]] and \
         any(d["kind"] == device["kind"] for d in devices)
 
 
@@ -306,19 +283,20 @@ def _best_device(factors, machine, devices, left, chance):
     return best
 
 
-def _options(levels, machine):
+def _words(table, levels, *factors):
+    """QEMU's words for levels of some factors."""
+    return [word for factor in factors for level, word in table[factor].items()
+            if levels[factor] == level]
+
+
+def _options(table, levels, machine):
     """QEMU's words for levels that have no field of their own in Device."""
-    words = []
-    if levels["indirect"] == "off":
-        words.append("indirect_desc=off")
-    if levels["event_idx"] == "off":
-        words.append("event_idx=off")
+    words = _words(table, levels, "indirect", "event_idx")
     if levels["size"] != "-":
-        words.append({"blk": "queue-size=", "scsi": "virtqueue_size=", "net": "rx_queue_size=",
-                      "fs": "queue-size="}[levels["kind"]] + levels["size"])
+        words.append("%s=%s" % (KINDS[levels["kind"]]["size"][0], levels["size"]))
     if levels["queues"] != "-":
-        words.append({"blk": "num-queues=%s", "scsi": "num_queues=%s", "net": "mq=on"}[
-            levels["kind"]].replace("%s", levels["queues"]))
+        words.append("mq=on" if levels["kind"] == "net" else "%s=%s" % (
+            KINDS[levels["kind"]]["queues"][0], levels["queues"]))
         if levels["kind"] == "net" and levels["vectors"] == "-" and levels["place"] != "mmio":
             words.append("vectors=%d" % (2 * int(levels["queues"]) + 2))
     if levels["kind"] == "balloon":
@@ -353,21 +331,9 @@ def place(devices):
     return bridge
 
 
-def _iommu(levels):
-    """The machine's IOMMU and more options of it."""
-    if levels["iommu"] != "intel":
-        return levels["iommu"], ""
-    words = ["caching-mode=on"] if levels["caching"] == "on" else []
-    words += ["intremap=off"] if levels["intremap"] == "off" else []
-    words += ["aw-bits=48"] if levels["width"] == "48" else []
-    words += ["device-iotlb=on"] if levels["ats"] == "on" else []
-    words += ["x-scalable-mode=on"] if levels["scalable"] == "on" else []
-    return "intel", ",".join(words)
-
-
 def covering(table):
     """The boots of the covering design; rows are given to them by matrix_expect."""
-    factors, boots = Factors(table), []
+    factors, boots, words = Factors(table), [], table["covering"]["words"]
     for number, (levels, chosen) in enumerate(cover(factors), 1):
         made, by_id = [], {}
         for one in chosen:
@@ -379,11 +345,12 @@ def covering(table):
                 packed=one["ring"] == "packed", bus=one["place"],
                 tap=(one["kind"], one["queues"]) == ("net", "2"),
                 queues=2 if (one["kind"], one["queues"]) == ("net", "2") else 1,
-                options=",".join(_options(one, levels))))
+                options=",".join(_options(words, one, levels))))
         bridge = place(made)
-        iommu, options = _iommu(levels)
-        machine = Machine(iommu, made, levels["root"] == "bypasses", board=levels["board"],
-                          iommu_options=options, bridge=bridge)
+        options = [] if levels["iommu"] != "intel" else _words(
+            words, levels, "caching", "intremap", "width", "ats", "scalable")
+        machine = Machine(levels["iommu"], made, levels["root"] == "bypasses",
+                          board=levels["board"], iommu_options=",".join(options), bridge=bridge)
         append = levels["parameters"].replace("-", "", 1) \
             if levels["parameters"] == "-" else levels["parameters"]
         boots.append(Boot("c%02d" % number, "ours", machine, append, levels=levels,

@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
 import matrix                                                           # noqa: E402
-from lib import report                                           # noqa: E402
+from lib import report, tables                                   # noqa: E402
 from lib import rows, trace                                      # noqa: E402
 from lib.guest import log, vm                                    # noqa: E402
 from lib.guest import machine as guest_machine, result as guest_result  # noqa: E402
@@ -22,7 +22,7 @@ from lib.matrix import beside, expect, judge, plan               # noqa: E402
 from lib.guest.expect import Expect                              # noqa: E402
 from lib.guest.machine import NOT_VIRTIO, Device, Machine        # noqa: E402
 
-TABLE = plan.load()
+TABLE = tables.load("matrix")
 FACTORS = plan.Factors(TABLE)
 COVERED = plan.cover(FACTORS)
 
@@ -357,7 +357,7 @@ class TestTwins(unittest.TestCase):
             boot = plan.Boot("a", "ours", Machine("none", [device("rng", "r"), device(kind, "d", slot=3)]))
             self.assertEqual(boot.flavour(), ours)
             self.assertEqual(plan.twins([boot])[0].flavour(), stock)
-        for boot in plan.promise(plan.load()):
+        for boot in plan.promise(tables.load("matrix")):
             if not boot.slow and not boot.not_virtio():
                 self.assertEqual(boot.flavour(), boot.kernel)
 
@@ -437,7 +437,7 @@ class TestMachine(unittest.TestCase):
             words = " ".join(guest._device(guest.machine.devices[0])       # pylint: disable=W0212
                              + guest._device(guest.machine.devices[2]))    # pylint: disable=W0212
         self.assertEqual(daemon.call_count, 1)
-        command = " ".join(daemon.call_args.args[2])
+        command = " ".join(daemon.call_args.args[1])
         for name in ("/a.sock", "/c.sock"):
             self.assertIn(name, command)
             self.assertIn(name, words)

@@ -17,7 +17,7 @@ from lib.guest import machine as guest_machine                   # noqa: E402
 from lib.guest.expect import Expect                              # noqa: E402
 from lib.guest.machine import Machine                            # noqa: E402
 from lib.matrix import judge, plan, report as matrix_report      # noqa: E402
-from lib.system_python import system_python                      # noqa: E402
+from tests.system_python import system_python                    # noqa: E402
 
 
 def made(append="iommu=on", name="b"):
