@@ -576,14 +576,20 @@ check_length()
 # directory of the kernel: busses; and a word that git says: uptodate.
 check_spelling()
 {
-	local f words=nin,parms,inflight,busses,uptodate
+	local f lines=$logs/added
 
-	git ls-files -co --exclude-standard -- ':!COPYING' ':!*.patch' |
-		while read -r f; do [ ! -f "$f" ] || echo "$f"; done |
-		xargs -d '\n' codespell -L $words
-	git ls-files -co --exclude-standard -- '*.patch' | while read -r f; do
-		sed '/^+/!s/.*//' "$f" | codespell -L $words - | sed "s|^|$f: |"
-	done
+	rm -rf "$lines"
+	git ls-files -co --exclude-standard -- ':!COPYING' | while read -r f; do
+		case $f in
+		*.patch)
+			[ -f "$f" ] || continue
+			mkdir -p "$lines/${f%/*}"
+			sed '/^+/!s/.*//' "$f" >"$lines/$f"
+			echo "$lines/$f" ;;
+		*)	[ ! -f "$f" ] || echo "$f" ;;
+		esac
+	done | xargs -d '\n' codespell -L nin,parms,inflight,busses,uptodate |
+		sed "s|^$lines/||"
 }
 
 # 75 columns of a mail, 80 of a document but for its tables, and 100 of a table and of a
