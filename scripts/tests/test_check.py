@@ -179,7 +179,7 @@ class Check(MadeUp):
         self.assertEqual(self.check("spelling")[1], 0)
         self.write("series/6.12/0001-a/hunks.patch", " right\n+MISSPELT\n")
         said, status = self.check("spelling")
-        self.assertIn("# series/6.12/0001-a/hunks.patch: 2:+MISSPELT\n", said)
+        self.assertIn("# series/6.12/0001-a/hunks.patch:2:+MISSPELT\n", said)
         self.assertEqual(status, 1)
         self.write("series/6.12/0001-a/hunks.patch", "")
         self.write("kernel/a.c", "/* MISSPELT */\n")
