@@ -57,6 +57,7 @@ configure()
 			"$tree/scripts/kconfig/merge_config.sh" -m -O "$obj" \
 				"$obj/.config" "$repo/scripts/config/guest.config" \
 				"$repo/scripts/config/devices.config" &&
+			"$tree/scripts/config" --file "$obj/.config" -e VSOCKETS &&
 			kmake olddefconfig &&
 			kmake prepare
 	} >"$logs/configure.log" 2>&1; then
@@ -142,9 +143,11 @@ check_warnings()
 	compile warnings W=1
 }
 
+# Debian's sparse does not know __typeof_unqual__, without which 7.3 does without it.
 check_sparse()
 {
-	compile sparse C=2 CHECK=sparse CF=-D__CHECK_ENDIAN__
+	compile sparse C=2 CHECK=sparse \
+		CF='-D__CHECK_ENDIAN__ -D__typeof_unqual__=__typeof__'
 }
 
 # Each flavour of scripts/kernel.sh can have the options that it asks for.  Those of
@@ -237,6 +240,7 @@ check_coccinelle()
 	mapfile -t files < <(added 'arch/*.c' 'drivers/*.c')
 	# shellcheck disable=SC2016
 	grep -L script:ocaml scripts/coccinelle/{api,free,iterators,locks,misc,null,tests}/*.cocci |
+		xargs grep -l '^virtual.*report' |
 		xargs -P "$JOBS" -I{} \
 			bash -c 'coccinelle_rule "$@"' _ {} "${files[@]}"
 }
