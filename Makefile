@@ -114,6 +114,10 @@ bench:		## figures, stock beside ours in one run, with plots
 	@scripts/deps.sh bench
 	@scripts/bench.py
 
+each:		## build, test and boot the tree after each patch, one table; ROWS=pattern
+	@scripts/deps.sh each
+	@scripts/each.py
+
 docs:		## the documents as HTML, build/$(BASE)/docs
 	@scripts/deps.sh docs
 	@scripts/check.sh docs

@@ -1,10 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # usage: scripts/each.sh
+#	 scripts/each.sh guest
 # Build the guest's kernel after each patch of the series in turn: each must
-# build by itself, without a warning about our files.  A tree that has been
-# built before is not built again.  The last line is
-# "N passed, N failed, N skipped".
+# build by itself, and our files without a warning with W=1, those that no
+# kernel is built from yet as well.  A tree that has been built before is not
+# built again.  The last line is "N passed, N failed, N skipped".
+# With "guest", in build/BASE/each: what each.py boots there, build-each/guest.cpio
+# beside the kernel.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -23,7 +26,7 @@ if [ $# -eq 0 ]; then
 	[ "$bad" -eq 0 ] && [ "$good" -gt 0 ]
 	exit
 fi
-[ "$1" = one ] || { sed -n '3,7s/^# //p' "$0" >&2; exit 2; }
+case $1 in one|guest) ;; *) sed -n '3,4s/^#.//p' "$0" >&2; exit 2 ;; esac
 
 # --- after one patch; tree.py says where the tree is by running us in it ---
 
@@ -42,6 +45,27 @@ verdict()
 	exit 0			# the next patch has its turn all the same
 }
 
+kmake() { make --no-print-directory O=build-each CC="$cc" LOCALVERSION= "$@" </dev/null; }
+
+# A kernel to boot, and a file system to add to the guest's.
+guest()
+{
+	kmake -j"${JOBS:-$(nproc)}" bzImage modules_prepare || return
+	rm -rf "$obj/module" "$obj/guest"
+	mkdir -p "$obj/module" "$obj/guest/each"
+	cp -R "$root/tools/testing/vring/bench" "$obj/module"
+	kmake M="$obj/module/bench" KBUILD_EXTRA_SYMBOLS="$obj/vmlinux.symvers" modules || return
+	strip --strip-debug -o "$obj/guest/each/vring_bench.ko" \
+		"$obj/module/bench/vring_bench.ko" || return
+	install -D "$root/scripts/guest/each" "$obj/guest/usr/bin/each" || return
+	(cd "$obj/guest" && find . | cpio -o -H newc --quiet) >"$obj/guest.cpio"
+}
+if [ "$1" = guest ]; then
+	guest >"$log" 2>&1 && exit
+	grep -E '(error|undefined|\*\*\*)' "$log" | head -n 3 >&2
+	exit 1
+fi
+
 key=$(cat "$root/scripts/config/guest.config" "$0" "$root/scripts/lib/kbuild.sh" | sha256sum | cut -c1-16)-$tree
 if grep -qx "$key" "$passed"; then
 	verdict PASS "built before"
@@ -49,8 +73,6 @@ fi
 if git diff --quiet HEAD^ HEAD -- ':!Documentation' ':!MAINTAINERS' ':!tools/testing'; then
 	verdict PASS "nothing that a kernel is built from"
 fi
-
-kmake() { make --no-print-directory O=build-each CC="$cc" LOCALVERSION= "$@" </dev/null; }
 
 # Start from the objects of the stock kernel.
 stock=$out/stock/build-stock
@@ -61,6 +83,24 @@ if [ ! -e "$obj" ] && [ -e "$stock/.sources" ] &&
 fi
 mkdir -p "$obj"
 
+# Files of ours, not the base's, that this patch may have changed, as objects.
+objects_of_ours()
+{
+	git diff --name-only --diff-filter=d HEAD^ HEAD | {
+		ring=
+		while read -r file; do
+			case $file in
+			drivers/virtio/ring/*|include/*/virtio*)
+				ring=yes ;;
+			tools/*)
+				;;
+			*.c)	git cat-file -e "$base:$file" 2>/dev/null || echo "${file%.c}.o" ;;
+			esac
+		done
+		[ -z "$ring" ] || git ls-files 'drivers/virtio/ring/*.c' | sed 's/c$/o/'
+	}
+}
+
 build()
 {
 	if [ ! -e "$obj/.config" ]; then
@@ -69,6 +109,16 @@ build()
 			"$root/scripts/config/guest.config"
 	fi
 	kmake olddefconfig
+	objects=$(objects_of_ours)
+	if [ "$objects" ]; then
+		kmake -j"${JOBS:-$(nproc)}" prepare || return
+		for object in $objects; do
+			mkdir -p "$obj/${object%/*}"
+			rm -f "$obj/$object"
+		done
+		# shellcheck disable=SC2086	# a list of words
+		kmake -k -j"${JOBS:-$(nproc)}" W=1 $objects || return
+	fi
 	kmake -j"${JOBS:-$(nproc)}" vmlinux
 }
 echo "building: $subject"

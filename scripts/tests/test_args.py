@@ -109,6 +109,12 @@ class Arguments(unittest.TestCase):
                      "matrix", "ROW", ROW="x")
         self.taken("matrix", "ROWS", "NO_COLOR", ROWS="x")
 
+    def test_each(self):
+        self.taken("each", "ROWS", "EVERY", "ACCEL", ROWS="*ring*", EVERY="31", ACCEL="tcg")
+        self.refused("EVERY=0 must be 1 or more", "each", EVERY="0")
+        self.refused("it does not take KTREE; it takes BASE JOBS QEMU ACCEL ROWS EVERY",
+                     "each", "KTREE", KTREE="x")
+
 
 class Makefile(unittest.TestCase):
     """A copy of it whose scripts note that they were run."""

@@ -39,7 +39,14 @@ enum access {
 #define ONLY_SPLIT	0x100
 #define ONLY_PACKED	0x200
 #define LEGACY		0x400	/* without VERSION_1, split only */
+#define LACKS		0x800	/* the ring under test has not got what is tested */
 #define AXIS_ALL	(AXIS_ACCESS | AXIS_INDIRECT | AXIS_EVENT)
+
+/*
+ * Every patch of the series is tested, with rings that cannot do all.  A test says
+ * what the ring must be able to do, a word of the Makefile.
+ */
+#define NEEDS(what)	(RING_##what ? 0 : LACKS)
 
 struct run {
 	bool packed, indirect, event, strong, premapped;
@@ -101,6 +108,9 @@ u32 test_copied(const struct run *t);
 
 /* Segments of a list of @entries whose addresses do not touch. */
 unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len);
+
+/* What adding a request says of a mapping that failed. */
+int test_map_error(const struct run *t);
 
 /* Whether the device takes physical addresses. */
 bool test_physical(const struct run *t);

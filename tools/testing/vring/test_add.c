@@ -586,7 +586,7 @@ const struct test add_tests[] = {
 	{ "the device may complete in any order", any_order, AXIS_INDIRECT | AXIS_ACCESS },
 	{ "ring indexes wrap around", indexes_wrap, AXIS_EVENT },
 	{ "the written length is what the device reports", written_length,
-	  AXIS_ACCESS | AXIS_INDIRECT },
+	  AXIS_ACCESS | AXIS_INDIRECT | NEEDS(LENGTH) },
 	{ "a context comes back with its buffer", contexts, AXIS_ALL },
 	{ "a queue with contexts uses no indirect tables", contexts_exclude_indirect, 0 },
 	{ "detach_unused_buf returns every buffer and unmaps it", detach_returns_all, AXIS_ALL },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Cells: which parts of a translated request are copied, and which are mapped. */
 #include "test.h"
-#include "../../../drivers/virtio/ring/ring.h"
+#include "ring.h"
 
 /* There and back; whether its only buffer was copied. */
 static bool is_copied(struct run *t, bool in, u32 len)
@@ -751,7 +751,7 @@ static void counted(struct run *t)
 	r = drv_req(&t->drv, 1, 0, 200);
 	if (asked) {
 		fail_nth(1);
-		check_eq(drv_add(&t->drv, r), -ENOMEM);
+		check_eq(drv_add(&t->drv, r), test_map_error(t));
 		check(fail_nth_fired());
 		fail_nth(0);
 	}
@@ -825,7 +825,7 @@ static void first_bounce_buffer_fails(struct run *t)
 		fired = fail_nth_fired();
 		fail_nth(0);
 		if (err) {
-			check_eq(err, -ENOMEM);
+			check_eq(err, test_map_error(t));
 			check_eq(dma_stats(NULL).live_maps, 0);
 			check_eq(t->q->vq->num_free, t->num);
 			check_eq(drv_add(&t->drv, r), 0);
@@ -843,46 +843,49 @@ static void first_bounce_buffer_fails(struct run *t)
 
 const struct test cell_tests[] = {
 	{ "a small request costs no mapping and no allocation once the cells are there",
-	  small_costs_nothing, AXIS_CELLS | AXIS_INDIRECT | AXIS_EVENT },
+	  small_costs_nothing, AXIS_CELLS | AXIS_INDIRECT | AXIS_EVENT | NEEDS(CELLS) },
 	{ "lists up to bounce_max are copied, longer ones mapped", copied_up_to_bounce_max,
-	  AXIS_CELLS | AXIS_INDIRECT },
-	{ "bounce_max is refused if it is not -1 to 4096", malformed_bounce_max, 0 },
-	{ "bounce_max is for queues created from then on", later_queues_only, AXIS_CELLS },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
+	{ "bounce_max is refused if it is not -1 to 4096", malformed_bounce_max, NEEDS(CELLS) },
+	{ "bounce_max is for queues created from then on",
+	  later_queues_only, AXIS_CELLS | NEEDS(CELLS) },
 	{ "what is not written keeps its content whatever length is reported", partly_written,
-	  AXIS_CELLS | AXIS_POOLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_POOLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "what a device writes after completion shows nowhere", written_too_late,
-	  AXIS_CELLS | AXIS_INDIRECT },
-	{ "a cell is for one direction", one_direction, AXIS_CELLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
+	{ "a cell is for one direction",
+	  one_direction, AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "no two requests share a cell, or units of a pool", cells_are_not_shared,
-	  AXIS_CELLS | AXIS_POOLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_POOLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "cells are freed by reset, resize and deletion", freed_in_the_end,
-	  AXIS_CELLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "a buffer that is detached has what the device wrote and nothing else",
 	  detached_with_content, AXIS_CELLS | AXIS_POOLS | AXIS_INDIRECT },
 	{ "deleting a queue copies nothing", deleted_without_copying,
-	  AXIS_CELLS | AXIS_POOLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_POOLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "a buffer that is given up early is overwritten, as a whole if it is copied",
-	  given_up_early, AXIS_ACCESS | AXIS_INDIRECT },
+	  given_up_early, AXIS_ACCESS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "cells take as much memory as their sizes say", bounded_memory,
-	  AXIS_CELLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "without memory for cells requests are mapped", no_memory_for_cells,
-	  AXIS_CELLS | AXIS_INDIRECT },
-	{ "all cells of a device together have a bound", bounded, AXIS_CELLS },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
+	{ "all cells of a device together have a bound", bounded, AXIS_CELLS | NEEDS(CELLS) },
 	{ "a cell that cannot be mapped is done without", no_mapping_for_cells,
-	  AXIS_CELLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "without a cell for headers they go with the data", small_goes_with_data,
-	  AXIS_CELLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "without memory for it a large request goes segment by segment", no_memory_for_large,
-	  AXIS_CELLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "of premapped requests only the table is the ring's", premapped_tables_only,
-	  AXIS_CELLS | AXIS_INDIRECT },
-	{ "requests with contexts are copied, too", contexts, AXIS_CELLS | AXIS_INDIRECT },
+	  AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
+	{ "requests with contexts are copied, too",
+	  contexts, AXIS_CELLS | AXIS_INDIRECT | NEEDS(CELLS) },
 	{ "the first bounce buffer ends mapping without unmapping", first_bounce_buffer,
-	  AXIS_INDIRECT },
+	  AXIS_INDIRECT | NEEDS(ONLY) },
 	{ "the first bounce buffer may be of a single segment", first_bounce_buffer_of_one,
-	  AXIS_INDIRECT },
+	  AXIS_INDIRECT | NEEDS(ONLY) },
 	{ "requests, descriptors, mappings and bounced bytes are counted", counted,
-	  AXIS_ACCESS | AXIS_INDIRECT },
+	  AXIS_ACCESS | AXIS_INDIRECT | NEEDS(PHYS) },
 	{ "the first bounce buffer may be in a list that is read and written",
 	  first_bounce_buffer_of_one_list, AXIS_INDIRECT },
 	{ "the first bounce buffer may come when mappings fail", first_bounce_buffer_fails,

@@ -7,7 +7,7 @@
  * In these variants, any mapping is a failure: see dma_shared_only.
  */
 #include "test.h"
-#include "../../../drivers/virtio/ring/ring.h"
+#include "ring.h"
 
 #define KIB		1024U
 #define UNIT		512U

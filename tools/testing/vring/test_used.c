@@ -4,7 +4,7 @@
  * and what a device can show if it reports a wrong length.
  */
 #include "test.h"
-#include "../../../drivers/virtio/ring/ring.h"
+#include "ring.h"
 
 static const struct drv_shape shapes[] = {
 	{ 0, 1, { 64 } },

@@ -18,29 +18,35 @@ bool test_translated(const struct run *t)
 
 bool test_map_only(const struct run *t)
 {
-	return t->access == DIRECT || t->access == IDENTITY || t->access == PHYSICAL;
+	return RING_ONLY && (t->access == DIRECT || t->access == IDENTITY ||
+			     t->access == PHYSICAL);
 }
 
 bool test_unasked(const struct run *t)
 {
-	return t->access == PHYSICAL || t->access == IDENTITY;
+	return RING_PHYS && (t->access == PHYSICAL || t->access == IDENTITY);
+}
+
+static bool pooled(enum access access)
+{
+	return access == POOLED || access == PHYSICAL_POOLED;
 }
 
 bool test_pooled(const struct run *t)
 {
-	return t->access == POOLED || t->access == PHYSICAL_POOLED;
+	return RING_POOL && pooled(t->access);
 }
 
 bool test_bounced(const struct run *t)
 {
-	return t->access == BOUNCED || t->access == PHYSICAL_BOUNCED || test_pooled(t);
+	return t->access == BOUNCED || t->access == PHYSICAL_BOUNCED || pooled(t->access);
 }
 
 bool test_has_cells(const struct run *t)
 {
 	if (test_translated(t))
-		return true;
-	return test_map_only(t);
+		return RING_LISTS;
+	return RING_TABLES && test_map_only(t);
 }
 
 u32 test_copied(const struct run *t)
@@ -48,12 +54,12 @@ u32 test_copied(const struct run *t)
 	switch (t->access) {
 	case TRANSLATED:
 	case TRANSLATED_NONCOHERENT:
-		return 4096;
+		return RING_CELLS ? 4096 : 0;
 	case TRANSLATED_MAPPED:
-		return 128;
+		return RING_CELLS ? 128 : 0;
 	case POOLED:
 	case PHYSICAL_POOLED:
-		return SZ_4M;
+		return RING_POOL ? SZ_4M : 0;
 	default:
 		return 0;
 	}
@@ -67,6 +73,11 @@ unsigned int test_list_segs(const struct run *t, unsigned int entries, u32 len)
 		return entries;
 	/* Up to a page is one. */
 	return DIV_ROUND_UP(entries, max_t(u32, PAGE_SIZE / len, 1));
+}
+
+int test_map_error(const struct run *t)
+{
+	return t->packed && !RING_ERRORS ? -EIO : -ENOMEM;
 }
 
 bool test_physical(const struct run *t)
