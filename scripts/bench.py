@@ -52,8 +52,8 @@ bench-instructions.svg; with --name=WORD, WORD.json and no plots.
 import os
 
 from lib import report, rows
-from lib.bench import figures, guest, iotlb as bench_iotlb, plan, plot
-from lib.guest import vm
+from lib.bench import figures, guest, iotlb as bench_iotlb, letter, plan, plot
+from lib.guest import machine, vm
 
 PARTS = ("time", "count", "busy", "iotlb", "instructions")
 
@@ -203,6 +203,11 @@ def main():
         "instructions": nested(run.instructions, ("mode", "layout", "segments", "bytes")),
         "seconds": round(close.seconds(), 1)}
     report.write_json("%s/%s.json" % (report.BUILD, wish.name), values)
+    block = letter.text("Linux %s and the series, QEMU %s, %s" % (
+        report.BASE, values["qemu"], machine.accelerator()[1].partition(",")[0].upper()), timed, run.counted, run.busy, run.instructions)
+    with open("%s/%s.txt" % (report.BUILD, wish.name), "w", encoding="utf-8") as out:
+        out.write(block)
+    report.say("\n" + block)
     if wish.name == "bench":
         for path in plot.plot_all(values):
             report.say("plot: " + path)

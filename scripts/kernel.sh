@@ -34,6 +34,9 @@ esac
 [ "$flavour" != stock ] || fragments=(guest)
 fragments=("${fragments[@]/#/scripts/config/}")
 fragments=("${fragments[@]/%/.config}")
+version=${BASE:-6.12}
+own=scripts/config/$kind-${version%%-*}.config
+[ ! -e "$own" ] || fragments+=("$own")
 targets=("${image##*/}")
 [ "$flavour" != modular ] || targets+=(modules)
 # shellcheck source-path=SCRIPTDIR

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import bench                                                                   # noqa: E402
 import qemus                                                                   # noqa: E402
 from lib import report                                           # noqa: E402
-from lib.bench import figures, iotlb, plan, plot                 # noqa: E402
+from lib.bench import figures, iotlb, letter, plan, plot                 # noqa: E402
 from lib.bench import guest as bench_guest, turns as bench_turns  # noqa: E402
 from lib.bench.plot import Bar, Panel                            # noqa: E402
 from tests.system_python import system_python                    # noqa: E402
@@ -268,6 +268,29 @@ class Figures(unittest.TestCase):
     def test_numbers(self):
         self.assertEqual([figures.number(n) for n in (None, 4, 131.04, 15355.2)],
                          ["-", "4.00", "131.0", "15,355"])
+
+
+class Letter(unittest.TestCase):
+    """The block of text for a mail."""
+
+    def test_ours_is_divided_by_stocks_and_what_was_not_measured_is_left_out(self):
+        busy = {("none", kernel, "bounced", cell): {"instructions": n}
+                for kernel, n in (("ours", 10), ("stock", 20))
+                for cell, _ in plan.BUSY_CELLS}
+        cases = {("strict", "split", 1, 256): {"ours": {"both": 1}, "stock": {"both": 4}},
+                 ("lazy", "split", 1, 256): {"ours": {"both": 1}}}
+        counted = {("intel", "stock", "strict", "read-4096-1"): {"invalidations": 4.0}}
+        us = {("none", kernel, "bounced", "rr"): {"us": figures.spread([n])}
+              for kernel, n in (("ours", 3), ("stock", 4))}
+        said = letter.text("about", us, counted, busy, cases)
+        lines = [" ".join(line.split()) for line in said.splitlines()]
+        self.assertEqual(lines[0], "about")
+        for line in ("strict, split 0.25", "none, bounced" + " 0.50" * len(plan.BUSY_CELLS),
+                     "strict, stock 4.00 - - -", "none, bounced 0.75"):
+            self.assertIn(line, lines)
+        self.assertNotIn("lazy", said)
+        self.assertLessEqual(max(map(len, said.splitlines())), 75)
+        self.assertEqual(len(letter.text("about", {}, {}, {}, {}).splitlines()), 2)
 
 
 class Plan(unittest.TestCase):

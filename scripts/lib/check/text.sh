@@ -91,13 +91,13 @@ check_maintainers()
 		echo "MAINTAINERS differs from the entry in the series"
 	sed -n "$entry" MAINTAINERS | sed -n 's/^F:[[:space:]]*//p' >"$logs/maintained"
 	while read -r f; do
-		[ -e "$tree/$f" ] || echo "MAINTAINERS: $f is not in the tree"
+		compgen -G "$tree/$f" >/dev/null || echo "MAINTAINERS: $f is not in the tree"
 	done <"$logs/maintained"
 	added | awk '
-		list { ours[$1]; next }
+		list { whole = $1 !~ /[\/*]$/; sub(/\*$/, "", $1); ours[$1] = whole; next }
 		{
 			for (f in ours)
-				if ($0 == f || (f ~ /\/$/ && index($0, f) == 1))
+				if (ours[f] ? $0 == f : index($0, f) == 1)
 					next
 			print $0 ": in no entry of MAINTAINERS"
 		}' list=y "$logs/maintained" list= -
@@ -128,7 +128,11 @@ check_abi()
 	rm -rf "$d"
 	mkdir -p "$d"
 	cp -R $abi "$d"
-	perl "$tree/scripts/get_abi.pl" validate --dir "$d/testing"
+	if [ -e "$tree/scripts/get_abi.pl" ]; then
+		perl "$tree/scripts/get_abi.pl" validate --dir "$d/testing"
+	else	# the base has it in Python
+		python3 -B "$tree/tools/docs/get_abi.py" --dir "$d/testing" validate
+	fi
 }
 
 # split_rows FILE...: in a simple table a first cell that goes on in a second line is
@@ -149,12 +153,15 @@ split_rows()
 # the ring, with the kernel's own Sphinx configuration.
 check_docs()
 {
-	local src=$build/docs-src out=$build/docs abi f
+	local top=$build/docs-src out=$build/docs src abi of f
+	local -a bin=()
 
-	abi=$src/Documentation/ABI/testing
+	# As in a kernel tree: the base's extensions look for their own files there.
+	src=$top/Documentation
+	abi=$src/ABI/testing
 	# shellcheck disable=SC2046
 	(cd "$tree" && split_rows "$repo/README" $(added '*.rst'))
-	rm -rf "$src"
+	rm -rf "$top"
 	mkdir -p "$src/admin-guide" "$src/driver-api" "$abi"
 	for f in virtio-dma.rst kernel-parameters.rst kernel-parameters.txt; do
 		ln -s "$tree/Documentation/admin-guide/$f" "$src/admin-guide/"
@@ -164,18 +171,24 @@ check_docs()
 	added 'Documentation/ABI/testing/*' | while read -r f; do
 		cp "$tree/$f" "$abi/"
 	done
+	ln -s "$tree/MAINTAINERS" "$tree/scripts" "$tree/tools" "$top/"
 	# The path of a file is named from "Documentation/ABI" on.
-	printf 'ABI\n===\n\n.. kernel-abi:: %s\n   :rst:\n' "$abi" >"$src/abi.rst"
+	of=testing
+	if [ -e "$tree/scripts/get_abi.pl" ]; then	# not yet in Python
+		of="$abi"$'\n   :rst:'
+		bin=(-D "kerneldoc_bin=$tree/scripts/kernel-doc")
+	fi
+	printf 'ABI\n===\n\n.. kernel-abi:: %s\n' "$of" >"$src/abi.rst"
 	printf '%s\n' 'virtio on the DMA API' '=====================' '' \
 		'.. toctree::' '   :maxdepth: 2' '' '   readme' \
 		'   admin-guide/virtio-dma' '   driver-api/virtio/index' '   abi' \
 		'   admin-guide/kernel-parameters' >"$src/index.rst"
 
-	srctree=$tree BUILDDIR=$out PYTHONDONTWRITEBYTECODE=1 \
+	srctree=$top BUILDDIR=$out PYTHONDONTWRITEBYTECODE=1 \
 		sphinx-build -q -j "$JOBS" -b html -c "$tree/Documentation" \
-		-d "$build/docs-src/.doctrees" \
+		-d "$top/.doctrees" \
 		-D kerneldoc_srctree="$tree" \
-		-D kerneldoc_bin="$tree/scripts/kernel-doc" \
+		${bin[@]+"${bin[@]}"} \
 		-D version="$BASE" -Drelease="$BASE" \
 		"$src" "$out" >"$logs/docs.raw" 2>&1 || {
 		cat "$logs/docs.raw"

@@ -23,6 +23,13 @@ def _cover(paths):
     if not body.strip() or not body.startswith("\n"):
         raise Fail("%s: write the cover letter's subject in the first line, leave "
                    "the second empty, then its text" % where)
+    if "\n@figures@\n" in body:      # what make bench printed, as it was copied there
+        figures = read_entry(os.path.join(paths.root, "series", paths.base, "figures"))
+        if not figures:
+            raise Fail("%s has a line @figures@ and there is no series/%s/figures: copy "
+                       "build/%s/bench.txt of a make bench there"
+                       % (where, paths.base, paths.base))
+        body = body.replace("@figures@", figures[1].decode().strip())
     return subject.strip(), body.strip()
 
 

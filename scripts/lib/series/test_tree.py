@@ -656,6 +656,15 @@ class TestSeries(Case):
         self.assertIn("get_maintainer.pl cannot say whom 0001-", self.fails("series"))
         self.assertFalse(os.path.exists(self.repo + "/build/6.12/tmp-series"))
 
+    def test_figures_of_the_cover_are_those_of_a_file(self):
+        put(self.repo, {"series/6.12/cover": "virtio: it\n\nIt costs:\n\n@figures@\n\nEnd.\n"})
+        self.assertIn("no series/6.12/figures: copy build/6.12/bench.txt",
+                      self.fails("series"))
+        put(self.repo, {"series/6.12/figures": "read  0.50\n"})
+        self.tree("series")
+        self.assertIn("It costs:\n\nread  0.50\n\nEnd.",
+                      get(self.repo, "build/6.12/series/0000-cover-letter.patch"))
+
     def test_no_cover(self):
         os.unlink(self.repo + "/series/6.12/cover")
         self.assertIn("series/6.12/cover", self.fails("series"))
