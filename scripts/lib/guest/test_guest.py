@@ -377,7 +377,7 @@ class Rows(unittest.TestCase):
         row = log.parse_rows([ROW % data])[0]
         for name, value in changes.items():
             setattr(row, name, value)
-        return expect.compare(self.device, self.expect, row)
+        return expect.compare(self.device, self.expect, row, 2)
 
     def test_fields(self):
         row, = log.parse_rows(["noise", ROW % "fail: read: I/O error"])
