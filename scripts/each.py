@@ -12,8 +12,8 @@ PATTERNs choose patches by name.
 A test in userspace that needs what a ring has not got yet is skipped; each runs with
 every 11th of its variants, or every EVERY-th.  Instructions are those of the split
 layout, with 1 segment of 256 bytes and with 64 of a page; of both layouts and of all
-lengths in build/BASE/each.json.  The patch that adds
-split.c, which is not built yet, has the figures of the base's ring.  The last line is "N passed, N failed, N skipped".
+lengths in build/BASE/each.json.  The patch that adds split.c, which is not built yet,
+has the figures of the base's ring.  The last line is "N passed, N failed, N skipped".
 """
 
 import json
@@ -96,7 +96,7 @@ def initrd():
     """The guest's file system, and what belongs to this kernel in front of it."""
     path = os.path.join(report.BUILD, "each.cpio")
     with open(path, "wb") as out:
-        for part in (EACH + "/build-each/guest.cpio", vm.initramfs()):
+        for part in (EACH + "/build-each/guest.cpio", vm.initramfs("crash")):
             with open(part, "rb") as src:
                 out.write(src.read())
             out.write(b"\0" * (-out.tell() % 512))
@@ -212,7 +212,7 @@ def main():
     reason = Machine("intel", [Device("blk", "plain")]).missing()
     if reason:
         raise report.Failure(reason)
-    expect.build(["tree.py", "tree"], ["initramfs.sh"])
+    expect.build(["tree.py", "tree"], ["initramfs.sh", "crash"])
     os.makedirs(report.LOGS, exist_ok=True)
     for path in (ROWS, report.LOGS + "/.each-results", report.LOGS + "/.each-passed"):
         with open(path, "a" if path.endswith("passed") else "w", encoding="utf-8"):

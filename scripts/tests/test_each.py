@@ -32,7 +32,8 @@ class Reading(unittest.TestCase):
         self.assertEqual(each.parse_ktap(""), {"passed": 0, "failed": 1, "skipped": 0})
 
     def test_lines_of_tools_and_documents_do_not_count(self):
-        with mock.patch.object(each, "git", return_value="3\t1\ta.c\n-\t-\tb.bin\n4\t0\tc.h") as git:
+        said = "3\t1\ta.c\n-\t-\tb.bin\n4\t0\tc.h"
+        with mock.patch.object(each, "git", return_value=said) as git:
             self.assertEqual(each.lines_changed(), (7, 1))
         self.assertIn(":!tools", git.call_args.args)
 

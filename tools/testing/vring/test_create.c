@@ -701,7 +701,7 @@ const struct test create_tests[] = {
 	  passed_device, AXIS_ACCESS },
 	{ "a Xen guest always uses the parent", xen_uses_the_parent, AXIS_ACCESS },
 	{ "the DMA API is asked unless its answer is the physical address for sure",
-	  addresses_are_asked_for, AXIS_INDIRECT | NEEDS(PHYS) },
+	  addresses_are_asked_for, AXIS_INDIRECT | NEEDS(TABLES) },
 	{ "what a parent can reach is no limit for a device that takes physical addresses",
 	  masks_of_the_parent, 0 },
 	{ "a transport may limit where the ring of such a device is",
