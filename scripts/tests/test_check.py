@@ -139,6 +139,7 @@ class Check(MadeUp):
         self.write("build/6.12/linux/drivers/a.c", "int a;\n")
         self.commit("build/6.12/linux")
         self.write("build/6.12/linux/scripts/kconfig/merge_config.sh", "#!/bin/sh\n")
+        self.write("build/6.12/linux/scripts/config", "#!/bin/sh\n")
         for line, status in (("../drivers/a.c:2:1: warning: base", 0),
                              ("../drivers/a.c:1:5: warning: ours", 1)):
             self.write("bin/make", "#!/bin/sh\necho noise\ncase $* in *W=1*a.o) echo '%s' >&2\n"
