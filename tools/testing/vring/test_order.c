@@ -223,11 +223,14 @@ static void offered(struct run *t)
 
 const struct test order_tests[] = {
 	{ "in order: the feature survives the filter", offered, NEEDS(ORDER) },
-	{ "in order: a used entry stands for all requests up to its own", batches, AXIS_ALL | NEEDS(ORDER) },
-	{ "in order: a device may use requests one by one", one_by_one, AXIS_ALL | AXIS_NUM | NEEDS(ORDER) },
+	{ "in order: a used entry stands for all requests up to its own", batches,
+	  AXIS_ALL | NEEDS(ORDER) },
+	{ "in order: a device may use requests one by one", one_by_one,
+	  AXIS_ALL | AXIS_NUM | NEEDS(ORDER) },
 	{ "in order: batch follows batch", batch_after_batch, AXIS_ALL | NEEDS(ORDER) },
 	{ "in order: descriptors come in ring order", ring_order, AXIS_INDIRECT | NEEDS(ORDER) },
-	{ "in order: a driver that stops midway learns of the rest", stops_midway, AXIS_ALL | NEEDS(ORDER) },
+	{ "in order: a driver that stops midway learns of the rest", stops_midway,
+	  AXIS_ALL | NEEDS(ORDER) },
 	{ "in order: all but the last of a batch count as written in full", full_length,
 	  AXIS_ALL | NEEDS(ORDER) },
 	{ "in order: an id that is not in flight breaks the queue", id_that_is_not_there,
@@ -236,6 +239,7 @@ const struct test order_tests[] = {
 	  AXIS_INDIRECT | NEEDS(ORDER) },
 	{ "in order: what follows requests that were detached takes their place",
 	  detached_and_gone_on, AXIS_INDIRECT | ONLY_SPLIT | NEEDS(ORDER) },
-	{ "in order: contexts come back with their requests", with_contexts, AXIS_EVENT | NEEDS(ORDER) },
+	{ "in order: contexts come back with their requests", with_contexts,
+	  AXIS_EVENT | NEEDS(ORDER) },
 	{ 0 }
 };
