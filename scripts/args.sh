@@ -15,7 +15,8 @@ arguments_of()
 	case $1 in
 	run)		echo QEMU ACCEL EXTRA_CONFIG ;;
 	test)		echo QEMU ACCEL EXTRA_CONFIG COMPILERS ;;
-	boot)		echo QEMU ACCEL EXTRA_CONFIG APPEND QEMU_ARGS ;;
+	boot)		echo QEMU ACCEL EXTRA_CONFIG APPEND QEMU_ARGS ROOT ;;
+	debian)		echo QEMU ACCEL ROWS ;;
 	selftest)	echo QEMU ACCEL EXTRA_CONFIG QUICK ;;
 	matrix|life)	echo QEMU ACCEL EXTRA_CONFIG ROWS ;;
 	soak)		echo QEMU ACCEL EXTRA_CONFIG SOAK_S ;;
@@ -69,6 +70,7 @@ look()
 				die "ACCEL=kvm: /dev/kvm does not open; give ACCEL=tcg" ;;
 		*)	die "ACCEL=$2: give kvm, tcg or auto" ;;
 		esac ;;
+	ROOT)	[ "$2" = debian ] || die "ROOT=$2: give ROOT=debian, or nothing" ;;
 	EXTRA_CONFIG)
 		is_config "$1" "$2" ;;
 	CONFIG)	case $2 in
@@ -121,6 +123,8 @@ for verb in $verbs; do
 	done
 	case $verb in
 	apply|unapply) [ "${KDIR-}" ] || die "KDIR=/path/to/linux is needed" ;;
+	boot)	[ -z "${ROOT-}" ] || [ -z "${EXTRA_CONFIG-}" ] ||
+			die "ROOT=$ROOT has a configuration of its own: no EXTRA_CONFIG" ;;
 	esac
 done
 for name; do

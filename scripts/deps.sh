@@ -3,7 +3,7 @@
 # Check that the host has what a verb of the Makefile needs.  As root on Debian
 # what is missing gets installed; otherwise one line names the command for it.
 #
-# usage: scripts/deps.sh tree|kernel|run|matrix|test|check|unit|fuzz|valgrind|bench|life|arch|qemus|docs|deb
+# usage: scripts/deps.sh tree|kernel|run|matrix|test|check|unit|fuzz|valgrind|bench|life|arch|qemus|docs|deb|debian
 set -eu
 
 # One row a package: the groups that need it, the Debian package, and how to tell
@@ -37,6 +37,7 @@ check   coccinelle           spatch
 check   shellcheck           shellcheck
 docs    python3-sphinx       sphinx-build
 docs    perl                 pod2usage
+docs    graphviz             dot
 unit    gcc                  gcc
 unit    libc6-dev            /usr/include/stdio.h
 unit    make                 make
@@ -64,6 +65,9 @@ deb     debhelper            dh_listpackages
 deb     dpkg-dev             dpkg-buildpackage
 deb     dwarves              pahole
 deb     zstd                 zstd
+image   mmdebstrap           mmdebstrap
+image   e2fsprogs            mke2fs
+image   qemu-utils           qemu-img
 '
 
 # The groups of rows that a verb needs.
@@ -83,6 +87,7 @@ declare -A groups=(
 	[valgrind]='tree unit memory'
 	[test]='tree build guest fs page plot check docs unit life'
 	[deb]='tree build deb'
+	[debian]='tree build deb guest image foreign'
 )
 
 fail()

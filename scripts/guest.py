@@ -17,6 +17,7 @@ import sys
 sys.dont_write_bytecode = True
 
 from lib import report                                           # noqa: E402
+from lib.debian import guest as debian                           # noqa: E402
 from lib.guest import expect, vm                                 # noqa: E402
 from lib.guest.vm import Machine                                 # noqa: E402
 from run import devices                                          # noqa: E402
@@ -57,6 +58,8 @@ def arguments():
 def main():
     args = arguments()
     vm.check_host()
+    if args.verb == "shell" and os.environ.get("ROOT"):
+        return debian.shell(args.extra, args.append)
     machine = Machine(args.iommu, devices(), extra=args.extra)
     reason = machine.missing()
     if reason:
