@@ -39,7 +39,8 @@ def judge(runs, results):
     for run, got in zip(runs, results):
         if run.kernel == "stock":
             continue
-        said, theirs = plan.checks(run, got, stock[run.scenario]), beside[run.scenario]
+        said, theirs = (plan.checks(run, got, stock.get(run.scenario)),
+                        beside.get(run.scenario, {}))
         for name in {**theirs, **said}:
             okay, text = said.get(name, (False, "not reached"))
             was = theirs.get(name)

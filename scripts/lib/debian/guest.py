@@ -29,7 +29,7 @@ STOCK = Expect("DMA-FQ", "-", "-")
 
 # What is asked on the console, and the answers: somebody logs in and has a command run,
 # whose words go to the second serial port.
-LOG_IN = (("login: ", "root"), ("Password: ", PASSWORD))
+LOG_IN = (("debian login: ", "root"), ("Password: ", PASSWORD))
 PROMPT = ":~# "
 RUN = ("stty -F /dev/ttyS1 raw -echo; mkdir -p /run/work; "
        "tar -xf /dev/disk/by-id/virtio-%s -C /run/work; sh /run/work/debian %%s "
@@ -37,10 +37,9 @@ RUN = ("stty -F /dev/ttyS1 raw -echo; mkdir -p /run/work; "
 # How it goes on, after each command but the last and after that.
 NEXT = "systemctl $(cat /run/next || echo reboot)"
 LAST = "echo \"vdma: exit $?\" >/dev/ttyS1; systemctl poweroff"
-# A host that is short of time must not make systemd give up.  The console takes time, too:
-# it gets warnings and what is worse.
-ALWAYS = "root=LABEL=root loglevel=5 systemd.show_status=error systemd.default_timeout_start_sec=1800 " \
-    "systemd.default_device_timeout_sec=1800 systemd.service_watchdogs=0"
+# The console takes time: it gets warnings and what is worse.
+ALWAYS = "root=LABEL=root loglevel=5 systemd.show_status=error " \
+    "systemd.default_device_timeout_sec=1h"
 AUTOLOGIN = "systemd.set_credential=agetty.autologin:root " \
     "systemd.set_credential=login.noauth:yes"
 
@@ -49,9 +48,10 @@ def machine(memory="1G"):
     """Two disks, a NIC and a source of random bytes behind the vIOMMU, and a disk that
     ignores it."""
     return Machine("intel", [
-        Device("blk", ROOT, access=True, slot=2), Device("blk", SPARE, access=True, slot=3, size=512 * MIB),
+        Device("blk", ROOT, access=True, slot=2),
+        Device("blk", SPARE, access=True, slot=3, size=512 * MIB),
         Device("net", NIC, access=True, slot=4), Device("rng", "rng0", access=True, slot=5),
-        Device("blk", PLAIN, slot=6)], memory=memory)
+        Device("blk", PLAIN, slot=6, size=256 * MIB)], memory=memory)
 
 
 def expects(kernel, mode):
@@ -108,6 +108,8 @@ class DebianGuest(vm.Guest):
             with tarfile.open(path, "w") as tar:
                 for name in WORK:
                     tar.add(GUEST + name, name)
+                if "upgrade" in self.command:
+                    tar.add(self.image.package, "ours.deb")
             os.truncate(path, device.size)
         else:
             return super()._image(device)

@@ -29,7 +29,8 @@ PASSWORD = "virtio"
 SIZE = "6G"
 KEEP_S = 7 * 86400      # what was not used for so long is removed
 
-# What is configured besides, in the folder "$1", so that no boot is the first one.
+# What is configured besides, in the folder "$1": no boot is the first one, and no service
+# is given up because the host is short of time.
 SET_UP = """
 echo debian >"$1/etc/hostname"
 echo "LABEL=root / ext4 errors=remount-ro 0 1" >"$1/etc/fstab"
@@ -37,6 +38,9 @@ printf '[Match]\\nType=ether\\n[Network]\\nDHCP=yes\\n' >"$1/etc/systemd/network
 echo root:%s | chroot "$1" chpasswd
 echo 5669727475616c494f2d444d412d3130 >"$1/etc/machine-id"
 touch "$1/etc/.updated" "$1/var/.updated"
+mkdir "$1/etc/systemd/system/service.d"
+printf '[Service]\nTimeoutSec=1h\nWatchdogSec=0\n' >"$1/etc/systemd/system/service.d/patience.conf"
+sed -i 's/^LOGIN_TIMEOUT.*/LOGIN_TIMEOUT 3600/' "$1/etc/login.defs"
 chroot "$1" systemctl enable systemd-networkd
 rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 chroot "$1" systemctl disable kdump-tools
@@ -47,10 +51,12 @@ chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer
 @dataclass
 class Image:
     """disk: a raw file system; versions: of the kernels "stock" and "ours"; boot: the
-    folder with the kernel and the initramfs that the package of each installed."""
+    folder with the kernel and the initramfs that the package of each installed;
+    package: that of ours."""
     disk: str
     versions: dict
     boot: str
+    package: str
 
     def kernel(self, flavour):
         return "%s/vmlinuz-%s" % (self.boot, self.versions[flavour])
@@ -180,7 +186,7 @@ class Cache:
         boot = self.made("image", digest(base, package, SIZE, read_entry(
             base + "/packages")[1].decode()), make)
         stock, ours = version_of(os.listdir(boot))
-        return Image(boot + "/root.img", {"stock": stock, "ours": ours}, boot)
+        return Image(boot + "/root.img", {"stock": stock, "ours": ours}, boot, package)
 
 
 def provide(build=True):

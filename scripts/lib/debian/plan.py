@@ -39,6 +39,9 @@ SCENARIOS = {
                      ("swap",), memory="512M"),
     "reboot": Scenario("five reboots", ("nothing nothing nothing nothing boot",),
                        seconds=5400),
+    "upgrade": Scenario("apt removes ours, kexec to stock, apt installs ours, kexec to it",
+                        ("downgrade upgrade boot",), (("ours", "default"), ("ours", "on")),
+                        seconds=3600),
     "hibernate": Scenario("hibernation to a disk and back", ("hibernate", ""),
                           append="resume=/dev/disk/by-id/virtio-spare"),
     "kdump": Scenario("a crash while disks are busy, and kdump-tools", ("crash", "dump"),
@@ -129,10 +132,10 @@ def checks(run, results, stock=None):
             said["login"] = (False, result.problems[0] if result.problems else "no login")
         for match in filter(None, map(SAID.match, result.output)):
             said[match[2]] = (match[1] == "ok", match[3])
-    if run.scenario == "boot" and run.guests[0].logins:
+    if results[0].rows():
         said = {"login": (True, "on the console, in %.0f s altogether" % results[0].seconds),
                 **said, "dma_access": devices(run, results[0])}
-        if stock:
+        if stock and stock[0].rows():
             said.update(compared(results[0], stock[0]))
     if run.scenario.startswith("cut-") and len(results) == 2:
         said["files"] = kept(*results)

@@ -7,6 +7,7 @@ import unittest
 from types import SimpleNamespace
 from unittest import mock
 
+import debian
 from lib import report
 from lib.debian import config, guest, image, plan
 from lib.guest.result import Result
@@ -161,11 +162,44 @@ class Judge(unittest.TestCase):
                          {"login": (False, "timed out")})
 
 
+class Rows(unittest.TestCase):
+
+    @staticmethod
+    def run_of(kernel, mode):
+        return SimpleNamespace(kernel=kernel, mode=mode, scenario="fio",
+                               guests=[SimpleNamespace(logins=1)],
+                               row=lambda what: "fio/%s/%s" % (mode, what))
+
+    def judged(self, stock, ours, **problems):
+        results = [[Result("s", output=stock)], [Result("o", output=ours, **problems)]]
+        return [(row["row"], row["ok"], row["stock"], row["ours"]) for row in debian.judge(
+            [self.run_of("stock", "default"), self.run_of("ours", "on")], results)]
+
+    def test_stock_stands_beside_ours(self):
+        self.assertEqual(
+            self.judged(["debian: FAIL raw bad block", "debian: ok ext4 fine"],
+                        ["debian: ok raw fine"]),
+            [("fio/on/raw", True, "FAIL bad block", "fine"),
+             ("fio/on/ext4", False, "fine", "not reached")])
+
+    def test_a_line_of_ktap(self):
+        row = {"row": "fio/on/raw", "ok": False, "ours": "bad block"}
+        self.assertEqual(debian.ktap(3, row), "not ok 3 fio/on/raw # bad block")
+
+    def test_every_scenario_has_steps_that_the_guest_knows(self):
+        with open(guest.GUEST + "debian", encoding="ascii") as file:
+            text = file.read()
+        for name, scenario in plan.SCENARIOS.items():
+            for word in " ".join(scenario.steps).split():
+                case = word.split(":")[0] + (":*" if ":" in word else "")
+                self.assertTrue("\n\t%s)" % case in text, "%s: %s" % (name, word))
+
+
 class Console(unittest.TestCase):
 
     def test_somebody_logs_in(self):
         said = []
-        man = guest.DebianGuest("x", image.Image("disk", {"ours": "1"}, "/boot"), "ours", "",
+        man = guest.DebianGuest("x", image.Image("disk", {"ours": "1"}, "/boot", "x.deb"), "ours", "",
                                 ["boot"])
         man.console = mock.Mock(sendall=said.append)
         man.lines = {man.console: [b"", lambda line: None]}
