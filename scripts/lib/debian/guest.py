@@ -157,6 +157,16 @@ _CHANGING = ((r"^\w{3} +\d+ [\d:]+ \S+ ", ""), (r"\[\d+\]:", ":"), (r"0x[0-9a-f]
              (r"6\.\d+\.\d+\S*", "VERSION"), (r"\b\d+(\.\d+)?", "N"))
 
 
+# What only a host that is short of time brings about.
+_SLOW = re.compile(r"hrtimer: interrupt took|perf: interrupt took too long|hogged CPU for"
+                   r"|clocksource: .*(skew|unstable|watchdog)|Lost \d+ RTC interrupts")
+
+
+def warnings(lines):
+    """Lines of a journal, but those that blame the host."""
+    return [line for line in lines if not _SLOW.search(line)]
+
+
 def journal(lines):
     """Lines of a journal without what is another on each boot."""
     plain = []

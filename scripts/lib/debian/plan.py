@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 
-from lib.debian.guest import DebianGuest, MODES, expects, journal, machine
+from lib.debian.guest import DebianGuest, MODES, expects, journal, machine, warnings
 from lib.guest.expect import DRIVERS
 
 SAID = re.compile(r"debian: (ok|FAIL) (\S+) ?(.*)$")
@@ -104,7 +104,7 @@ def _marked(result, word):
 def compared(result, stock):
     """What a boot has to show beside stock's of the same image: {name: (ok, text)}."""
     known = set(journal(_marked(stock, "journal: ")))
-    lines = _marked(result, "journal: ")
+    lines = warnings(_marked(result, "journal: "))
     new = [line for line, plain in zip(lines, journal(lines)) if plain not in known]
     missing = sorted(set(_marked(stock, "module: ")) - set(_marked(result, "module: ")))
     return {"journal": (not new, "new: " + new[0] if new else

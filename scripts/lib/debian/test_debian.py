@@ -108,6 +108,8 @@ class Judge(unittest.TestCase):
         new = "journal: Nov 27 22:10:02 debian kernel: virtio_blk: broken"
         self.assertTrue(self.compared([known], [known])["journal"][0])
         self.assertTrue(self.compared([], [known])["journal"][0])
+        slow = "journal: Nov 27 22:10:02 debian kernel: hrtimer: interrupt took 36004882 ns"
+        self.assertTrue(self.compared([known, slow], [known])["journal"][0])
         okay, text = self.compared([known, new], [known])["journal"]
         self.assertEqual((okay, text),
                          (False, "new: Nov 27 22:10:02 debian kernel: virtio_blk: broken"))
