@@ -160,7 +160,9 @@ _CHANGING = ((r"^\w{3} +\d+ [\d:]+ \S+ ", ""), (r"\[\d+\]:", ":"), (r"0x[0-9a-f]
 
 # What only a host that is short of time brings about.
 _SLOW = re.compile(r"hrtimer: interrupt took|perf: interrupt took too long|hogged CPU for"
-                   r"|clocksource: .*(skew|unstable|watchdog)|Lost \d+ RTC interrupts")
+                   r"|clocksource: .*(skew|unstable|watchdog)|Lost \d+ RTC interrupts"
+                   r"|tsc: Unable to calibrate|APIC calibration not consistent|TSC found unstable"
+                   r"|not authenticated soon enough|is taking (a long time|longer than)")
 
 
 def warnings(lines):

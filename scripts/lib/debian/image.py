@@ -44,6 +44,7 @@ sed -i 's/^LOGIN_TIMEOUT.*/LOGIN_TIMEOUT 3600/' "$1/etc/login.defs"
 chroot "$1" systemctl enable systemd-networkd
 rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 chroot "$1" systemctl disable kdump-tools
+ln -s /dev/null "$1/etc/udev/rules.d/50-kdump-tools.rules"
 chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer
 """ % PASSWORD
 
