@@ -32,6 +32,7 @@ KEEP_S = 7 * 86400      # what was not used for so long is removed
 # What is configured besides, in the folder "$1": no boot is the first one, and no service
 # is given up because the host is short of time.
 SET_UP = """
+set -e
 echo debian >"$1/etc/hostname"
 echo "LABEL=root / ext4 errors=remount-ro 0 1" >"$1/etc/fstab"
 printf '[Match]\\nType=ether\\n[Network]\\nDHCP=yes\\n' >"$1/etc/systemd/network/80-dhcp.network"
@@ -123,7 +124,7 @@ class Cache:
         if os.getuid():
             raise report.Failure("an image of Debian is made by root: run this as root once")
         self._run(what, "mmdebstrap", "--mode=root", "--variant=" + words[0],
-                  "--dpkgopt=force-unsafe-io", *words[1:])
+                  "--dpkgopt=force-unsafe-io", "--skip=cleanup/reproducible", *words[1:])
 
     # -- the steps --
 
@@ -174,7 +175,7 @@ class Cache:
         def make(new):
             name = os.path.basename(package)
             self._debootstrap(
-                "installing " + name, "custom", "--skip=update,cleanup/apt/lists",
+                "installing " + name, "custom", "--skip=update",
                 "--setup-hook=mmtarfilter --path-exclude='/dev/*' <%s/base.tar | tar -C \"$1\" -x"
                 % shlex.quote(base), "--customize-hook=copy-in %s /var/tmp" % shlex.quote(package),
                 "--customize-hook=chroot \"$1\" apt-get -y install /var/tmp/" + name,
