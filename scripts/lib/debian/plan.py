@@ -90,7 +90,8 @@ def devices(run, result):
         row = found.get(device.pci())
         have = (row.driver, row.group, row.access) if row else ("missing",)
         expect = want[device.id]
-        if have != (DRIVERS.get(device.kind, "virtio_" + device.kind), expect.group, expect.access):
+        driver = DRIVERS.get(device.kind, "virtio_" + device.kind)
+        if have != (driver, expect.group, expect.access):
             wrong.append("%s is %s" % (device.id, " ".join(have)))
         elif row:
             text.append("%s %s" % (device.id, row.group if row.access == "-" else row.access))

@@ -201,8 +201,8 @@ class Console(unittest.TestCase):
 
     def test_somebody_logs_in(self):
         said = []
-        man = guest.DebianGuest("x", image.Image("disk", {"ours": "1"}, "/boot", "x.deb"), "ours", "",
-                                ["boot"])
+        man = guest.DebianGuest("x", image.Image("disk", {"ours": "1"}, "/boot", "x.deb"),
+                                "ours", "", ["boot"])
         man.console = mock.Mock(sendall=said.append)
         man.lines = {man.console: [b"", lambda line: None]}
         for text in (b"debian lo", b"gin: ", b"[ 12.0] kernel: noise\r\nPassword: ",
