@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tarfile
 import time
+from contextlib import suppress
 
 from lib import report
 from lib.debian import image
@@ -146,6 +147,14 @@ class DebianGuest(vm.Guest):
         elif cut:
             self._in_background(self._cut, (int(cut[1]),))
         super()._output_line(line)
+
+    def _end(self):
+        """Until nobody has the disks: QEMU outlives timeout(1) for a moment."""
+        super()._end()
+        with suppress(ProcessLookupError):
+            for _ in range(600):
+                os.killpg(self.qemu.pid, 0)
+                time.sleep(0.1)
 
     def _cut(self, seconds):
         """The power fails."""
