@@ -6,7 +6,7 @@ Boot Debian: its own configuration of a cloud kernel with the series in it, cut 
 modules that scripts/config/debian.config names, as a package that apt installs in an image
 of Debian, beside Debian's own package of the same kernel.  Each scenario runs with both,
 from a root file system on a virtio disk behind intel-iommu, by a login on the console.
-PATTERN (or ROWS=) restricts the run to the scenarios that match it.  build/BASE/debian.json
+PATTERN (or ROWS=) names scenarios; without it there is only "boot".  build/BASE/debian.json
 has the result for programs; the last line is "N passed, N failed, N skipped".
 """
 
@@ -52,8 +52,8 @@ def judge(runs, results):
 
 def main():
     wish, close = words().read(), rows.Close()
-    chosen = rows.chosen(wish.rows, plan.SCENARIOS, lambda name: [name],
-                         "there are: " + " ".join(plan.SCENARIOS))
+    chosen = rows.chosen(wish.rows or ([] if wish.list else ["boot"]), plan.SCENARIOS,
+                         lambda name: [name], "there are: " + " ".join(plan.SCENARIOS))
     if wish.list:
         print("\n".join("%-10s %s" % (name, plan.SCENARIOS[name].text) for name in chosen))
         return 0
