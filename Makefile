@@ -14,9 +14,10 @@ CONFIG	?=
 ROWS	?=
 QEMUS	?=
 ONLY	?=
+ROOT	?=
 SOAK_S	?= 600
 
-export BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS QEMUS ONLY SOAK_S
+export ROOT BASE KDIR QEMU ACCEL JOBS EXTRA_CONFIG APPEND QEMU_ARGS CONFIG ROWS QEMUS ONLY SOAK_S
 
 VERBS := $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' Makefile)
 .PHONY: arguments $(VERBS)
@@ -70,8 +71,8 @@ stock-kernel:	## build/$(BASE)/bzImage-stock, the unmodified base
 	@scripts/deps.sh kernel
 	@scripts/kernel.sh stock
 
-boot:		## a shell in the guest; APPEND= kernel parameters, QEMU_ARGS= devices
-	@scripts/deps.sh run
+boot:		## a shell in the guest; APPEND= kernel parameters, QEMU_ARGS= devices, ROOT=debian
+	@scripts/deps.sh $(or $(ROOT),run)
 	@scripts/guest.py shell
 
 check:		## checkpatch, sparse, coccinelle, kernel-doc, shellcheck, ...; ONLY=names
@@ -109,6 +110,10 @@ life:		## hot plug, suspend, migration, failing disks under load; ROWS=pattern
 soak:		## all of make life at once, over and over, for SOAK_S=600 seconds
 	@scripts/deps.sh life
 	@scripts/life.py --soak=$(SOAK_S)
+
+debian:		## Debian boots its own kernel with the series, stock beside ours; ROWS=pattern
+	@scripts/deps.sh debian
+	@scripts/debian.py
 
 bench:		## figures, stock beside ours in one run, with plots
 	@scripts/deps.sh bench

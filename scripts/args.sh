@@ -46,6 +46,7 @@ look()
 				die "ACCEL=kvm: /dev/kvm does not open; give ACCEL=tcg" ;;
 		*)	die "ACCEL=$2: give kvm, tcg or auto" ;;
 		esac ;;
+	ROOT)	[ "$2" = debian ] || die "ROOT=$2: give ROOT=debian, or nothing" ;;
 	EXTRA_CONFIG)
 		is_config "$1" "$2" ;;
 	CONFIG)	case $2 in
@@ -98,6 +99,8 @@ for verb in $verbs; do
 	done
 	case $verb in
 	apply|unapply) [ "${KDIR-}" ] || die "KDIR=/path/to/linux is needed" ;;
+	boot)	[ -z "${ROOT-}" ] || [ -z "${EXTRA_CONFIG-}" ] ||
+			die "ROOT=$ROOT has a configuration of its own: no EXTRA_CONFIG" ;;
 	esac
 done
 for name; do

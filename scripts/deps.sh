@@ -3,7 +3,7 @@
 # Check that the host has what a verb of the Makefile needs.  As root on Debian
 # what is missing gets installed; otherwise one line names the command for it.
 #
-# usage: scripts/deps.sh tree|kernel|run|matrix|test|check|unit|fuzz|valgrind|bench|each|life|arch|qemus|docs|deb
+# usage: scripts/deps.sh tree|kernel|run|matrix|test|check|unit|fuzz|valgrind|bench|each|life|arch|qemus|docs|deb|debian
 set -eu
 
 list=${BASH_SOURCE[0]%/*}/deps.list

@@ -15,6 +15,7 @@ import shlex
 import sys
 
 from lib import report
+from lib.debian import guest as debian
 from lib.guest import expect, vm
 from lib.guest.vm import Machine
 from run import devices
@@ -55,6 +56,8 @@ def arguments():
 def main():
     args = arguments()
     vm.check_host()
+    if args.verb == "shell" and os.environ.get("ROOT"):
+        return debian.shell(args.extra, args.append)
     machine = Machine(args.iommu, devices(), extra=args.extra)
     reason = machine.missing()
     if reason:

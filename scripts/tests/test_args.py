@@ -49,6 +49,14 @@ class Arguments(unittest.TestCase):
         self.taken("run", ACCEL="auto")
         self.taken("check", ACCEL="foo")        # it boots nothing
 
+    def test_root_of_a_shell(self):
+        self.taken("boot", ROOT="debian", APPEND="iommu=on")
+        self.refused("ROOT=fedora: give ROOT=debian, or nothing", "boot", ROOT="fedora")
+        self.refused("ROOT=debian has a configuration of its own: no EXTRA_CONFIG", "boot",
+                     ROOT="debian", EXTRA_CONFIG=self.config("CONFIG_X=y\n"))
+        self.taken("debian", "ROWS", ROWS="fio")
+        self.assertIn("it does not take ROOT", self.look("debian", "ROOT", ROOT="debian").stdout)
+
     def test_kvm_that_does_not_work(self):
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
             flags = info.read().split()

@@ -392,9 +392,9 @@ def boot_all(guests, jobs=2):
             raise
 
 
-def shell(machine, kernel, initrd, append):
+def shell(machine, kernel, initrd, append, kind=Guest):
     """An interactive guest on this terminal; returns QEMU's exit status."""
-    guest = Guest("shell", kernel, initrd, machine, append)
+    guest = kind("shell", kernel, initrd, machine, append)
     with guest.files():
         args = guest.command_line(interactive=True)
         args += ["-chardev", "stdio,id=tty,mux=on,signal=off", "-serial", "chardev:tty",
