@@ -13,6 +13,8 @@ has the result for programs; the last line is "N passed, N failed, N skipped".
 from lib import report, rows
 from lib.debian import image as images, plan
 from lib.guest import vm
+
+
 def words():
     parser = rows.RowWords(__doc__, "--list").patterns()
     parser.add_argument("--jobs", type=int, choices=[1, 2], default=2)

@@ -8,7 +8,6 @@ import tempfile
 from dataclasses import dataclass
 
 from lib.debian.guest import DebianGuest, MODES, expects, journal, machine, warnings
-from lib.guest.expect import DRIVERS
 
 SAID = re.compile(r"debian: (ok|FAIL) (\S+) ?(.*)$")
 BESIDE = (("stock", "default"), ("ours", "on"))
@@ -90,7 +89,7 @@ def devices(run, result):
         row = found.get(device.pci())
         have = (row.driver, row.group, row.access) if row else ("missing",)
         expect = want[device.id]
-        driver = DRIVERS.get(device.kind, "virtio_" + device.kind)
+        driver = device.known().get("driver", "virtio_" + device.kind)
         if have != (driver, expect.group, expect.access):
             wrong.append("%s is %s" % (device.id, " ".join(have)))
         elif row:
