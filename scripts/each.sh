@@ -75,11 +75,10 @@ if git diff --quiet HEAD^ HEAD -- ':!Documentation' ':!MAINTAINERS' ':!tools/tes
 fi
 
 # Start from the objects of the stock kernel.
-stock=$out/stock/build-stock
 base=$(git rev-list --max-parents=0 HEAD | tail -n 1)
-if [ ! -e "$obj" ] && [ -e "$stock/.sources" ] &&
-   [ "$(cut -d ' ' -f 1 "$stock/.sources")" = "$(git rev-parse "$base^{tree}")" ]; then
-	copy_objects "$stock" "$obj" "$src" "$base"
+if [ ! -e "$obj" ] && [ -d "$out/stock" ] && is_built "$out/stock" build-stock &&
+   [ "$(git -C "$out/stock" rev-parse 'HEAD^{tree}')" = "$(git rev-parse "$base^{tree}")" ]; then
+	copy_objects "$out/stock/build-stock" "$obj" "$src" "$base"
 fi
 mkdir -p "$obj"
 

@@ -161,16 +161,6 @@ free=$(df -Pk "$out" | awk 'NR == 2 { print int($4 / 1048576) }')
 [ "$free" -ge 6 ] || echo "kernel: only $free GB free in $out, a build may need 6" >&2
 
 # What the result depends on; the same state as last time is not built again.
-sources()	# a digest of what is in HEAD, and of edits to it
-{
-	local not_kernel=(':!/build-*' ':!/tools/testing' ':!/Documentation')
-	{
-		git -C "$1" ls-tree HEAD ./ tools/ |
-			grep -v -E $'\t(tools|tools/testing|Documentation)$'
-		git -C "$1" status --porcelain -- "${not_kernel[@]}"
-		git -C "$1" diff HEAD -- "${not_kernel[@]}"
-	} | sha256sum | cut -d ' ' -f 1
-}
 git -C "$src" rev-parse -q --verify HEAD >/dev/null ||
 	die "$src is not a git tree: remove it and run again"
 sources=$(sources "$src")
@@ -197,10 +187,6 @@ start_from()	# the folder of objects, and the commit of their sources if not HEA
 {
 	echo "kernel: $name starts from the objects of ${1##*/build-}"
 	copy_objects "$1" "$obj" "$src" "${@:2}"
-}
-is_built()	# whether the objects in $1/$2 are of the sources as they are
-{
-	[ -e "$1/$2/.sources" ] && [ "$(cat "$1/$2/.sources")" = "$(sources "$1")" ]
 }
 twin=$flavour-stock
 twin=${twin#ours-}

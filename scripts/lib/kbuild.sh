@@ -29,6 +29,24 @@ fi
 # A warning of the compiler about a file of ours.
 warning_about_ours='^(\.\./)?(drivers/virtio/|include/linux/virtio|include/trace/events/virtio|arch/x86/kernel/(qemu_iommu|pci-dma)|arch/x86/include/asm/qemu|drivers/iommu/iommu\.).*: warning: '
 
+# sources TREE: a digest of what a kernel is built from in HEAD, and of edits to it.
+sources()
+{
+	local not_kernel=(':!/build-*' ':!/tools/testing' ':!/Documentation')
+	{
+		git -C "$1" ls-tree HEAD ./ tools/ |
+			grep -v -E $'\t(tools|tools/testing|Documentation)$'
+		git -C "$1" status --porcelain -- "${not_kernel[@]}"
+		git -C "$1" diff HEAD -- "${not_kernel[@]}"
+	} | sha256sum | cut -d ' ' -f 1
+}
+
+# is_built TREE BUILD: whether the objects in the folder are of the sources as they are.
+is_built()
+{
+	[ -e "$1/$2/.sources" ] && [ "$(cat "$1/$2/.sources")" = "$(sources "$1")" ]
+}
+
 # copy_objects FROM TO TREE [COMMIT]: begin a build in TO, of the sources in the
 # git tree TREE, with a copy of the objects in FROM, all of one age and younger
 # than the sources; then what TREE has changed since COMMIT becomes younger still.

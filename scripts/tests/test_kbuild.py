@@ -84,5 +84,27 @@ class TestCompiler(unittest.TestCase):
             self.compile("piggy.S")
 
 
+class TestSources(unittest.TestCase):
+    """Whether objects are of the sources as they are: kernel.sh writes down what each.sh
+    compares, and both ask the same function."""
+
+    def test_objects_are_of_the_sources_until_those_change(self):
+        with tempfile.TemporaryDirectory() as top:
+            def said(words):
+                return subprocess.run(
+                    ["bash", "-c", '. "$0/scripts/lib/kbuild.sh"; cd "$1"; ' + words,
+                     report.ROOT, top], capture_output=True, text=True, check=False)
+            said("git init -q; mkdir build-x tools; echo 1 >a.c; echo >tools/b; git add a.c tools; "
+                 "git -c user.name=a -c user.email=b commit -qm a; sources . >build-x/.sources")
+            self.assertEqual(said("is_built . build-x").returncode, 0)
+            self.assertEqual(said("is_built . build-y").returncode, 1)
+            said("echo 2 >a.c")
+            self.assertEqual(said("is_built . build-x").returncode, 1)
+
+    def test_each_starts_from_what_the_stock_kernel_left(self):
+        with open(report.ROOT + "/scripts/each.sh", encoding="utf-8") as script:
+            self.assertIn('is_built "$out/stock" build-stock', script.read())
+
+
 if __name__ == "__main__":
     unittest.main()
