@@ -551,7 +551,7 @@ static inline void shim_cleanup_kfree(void *p)
 #define ____cacheline_aligned_in_smp __aligned(64)
 #define NUMA_NO_NODE		(-1)
 
-struct page { char byte[1]; };
+struct page { char byte[PAGE_SIZE]; };
 
 static inline struct page *virt_to_page(const void *p)
 {
@@ -592,7 +592,6 @@ extern const void *shim_foreign;
 extern size_t shim_foreign_size;
 
 #define page_to_pfn(p)		(page_to_phys(p) >> PAGE_SHIFT)
-#define pfn_to_page(n)		virt_to_page(phys_to_virt((phys_addr_t)(n) << PAGE_SHIFT))
 #define pfn_valid(n)		shim_pfn_valid(n)
 #define virt_to_phys(p)		shim_virt_to_phys((const void *)(p))
 #define phys_to_virt(p)		shim_phys_to_virt(p)

@@ -24,7 +24,7 @@ static __always_inline void vring_kmsan_entry(struct scatterlist *sg, bool in)
 /* The page @n pages after @page, in the same buffer. */
 static inline struct page *vring_nth_page(struct page *page, size_t n)
 {
-	return pfn_to_page(page_to_pfn(page) + n);
+	return page + n;
 }
 
 /* Has the device mapping functions of its own? */

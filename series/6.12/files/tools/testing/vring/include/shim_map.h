@@ -26,7 +26,7 @@ struct dma_map_ops {
 			 enum dma_data_direction dir, unsigned long attrs);
 };
 
-#define nth_page(p, n)		((struct page *)((char *)(p) + (n) * PAGE_SIZE))
+#define nth_page(p, n)		((p) + (n))
 
 /* What the DMA API does for a device that has operations of its own. */
 #define shim_ops_map(dev, page, offset, size, dir, attrs) \
