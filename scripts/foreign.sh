@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # usage: scripts/foreign.sh SUITE|- ARCH PACKAGE...
+#	 scripts/foreign.sh --site
 # Unpack Debian packages of another suite (- for this machine's own) or of another
 # architecture, with all that they depend on, beside the system and without its dpkg,
 # and print the folder.  They come from the mirror that this machine's apt uses, and
 # apt checks their signatures with Debian's keys.  What is there already is not
-# fetched again; no root is needed.
+# fetched again; no root is needed.  With --site, print that mirror.
 set -eu
 
 die() { echo "foreign: $*" >&2; exit 1; }
 
-[ $# -ge 3 ] || { sed -n '3,8s/^# //p' "$0" >&2; exit 2; }
-suite=$1
-arch=$2
-shift 2
-for word in "$suite" "$arch" "$@"; do
-	[[ $word =~ ^(-|[a-z0-9][a-z0-9.+-]*)$ ]] || die "$word: no name of a suite, architecture or package"
-done
+if [ "$*" != --site ]; then
+	[ $# -ge 3 ] || { sed -n '3,9s/^#.//p' "$0" >&2; exit 2; }
+	suite=$1
+	arch=$2
+	shift 2
+	for word in "$suite" "$arch" "$@"; do
+		[[ $word =~ ^(-|[a-z0-9][a-z0-9.+-]*)$ ]] ||
+			die "$word: no name of a suite, architecture or package"
+	done
+fi
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 type -P apt-get dpkg-deb >/dev/null || die "apt-get and dpkg-deb are missing: this needs Debian"
 [ -r $keyring ] || die "$keyring is missing: apt-get install debian-archive-keyring"
@@ -27,6 +31,7 @@ read -r site release < <(apt-get indextargets \
 	--format '$(ORIGIN) $(LABEL) $(COMPONENT) $(SITE) $(RELEASE)' 'Created-By: Packages' |
 	awk '$1 == "Debian" && $2 == "Debian" && $3 == "main" && $4 !~ /^cdrom:/ { print $4, $5; exit }') ||
 	die "this machine's apt knows no source of Debian's main: apt-get update first"
+[ "$*" != --site ] || { echo "$site"; exit 0; }
 [ "$suite" != - ] || suite=$release
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/virtio-dma/foreign

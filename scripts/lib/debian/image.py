@@ -19,7 +19,7 @@ from lib.series import deb, lay
 from lib.series.paths import Paths
 from lib.util import Fail, Git, locked, progress, read_entry, write_atomic
 
-SUITE, MIRROR = "trixie", "http://deb.debian.org/debian"
+SUITE = "trixie"
 STOCK = "linux-image-cloud-amd64"
 PACKAGES = (STOCK, "systemd-sysv", "dbus", "udev", "login", "passwd",
             "initramfs-tools", "kmod", "zstd", "e2fsprogs", "xfsprogs", "btrfs-progs",
@@ -132,13 +132,17 @@ class Cache:
         """A tar of Debian with its own kernel, and beside it the versions of all of its
         packages, the files in /boot, and the configuration of that kernel."""
         def make(new):
+            site = subprocess.run((self.paths.root + "/scripts/foreign.sh", "--site"),
+                                  stdout=subprocess.PIPE, text=True, check=False)
+            if site.returncode:         # it has said why
+                raise report.Failure("no mirror to take Debian %s from" % SUITE)
             self._debootstrap(
                 "fetching and installing Debian " + SUITE, "minbase",
                 "--include=" + ",".join(PACKAGES), "--customize-hook=" + SET_UP,
                 "--customize-hook=chroot \"$1\" dpkg-query -W >%s/packages" % new,
                 "--customize-hook=cp \"$1\"/boot/config-* %s/config" % new,
-                SUITE, new + "/base.tar", MIRROR)
-        return self.made("base", digest(SUITE, MIRROR, SET_UP, *PACKAGES), make)
+                SUITE, new + "/base.tar", site.stdout.strip())
+        return self.made("base", digest(SUITE, SET_UP, *PACKAGES), make)
 
     def kernel(self, base):
         """The folder of the package of a kernel with the series, of the configuration of

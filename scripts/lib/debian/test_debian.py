@@ -2,6 +2,7 @@
 """Tests of make debian without a guest."""
 
 import os
+import re
 import tempfile
 import unittest
 from types import SimpleNamespace
@@ -21,6 +22,18 @@ CONFIG_WLAN_CARD=m
 # CONFIG_DEBUG_INFO_NONE is not set
 CONFIG_BUILD_SALT="6.12"
 """
+
+
+class Hosts(unittest.TestCase):
+    def test_no_script_names_a_host_to_fetch_from(self):
+        named = []
+        for here, _, files in os.walk(report.ROOT + "/scripts"):
+            for name in files:
+                if name.endswith((".py", ".sh", ".toml", ".list")) and \
+                        not name.startswith("test_"):
+                    with open(os.path.join(here, name), encoding="utf-8") as file:
+                        named += [name for line in file if re.search(r"\w://\w", line)]
+        self.assertEqual(named, [])
 
 
 class Config(unittest.TestCase):
