@@ -34,26 +34,23 @@ def _by_cell(found, iommu, mode, cells, what):
 
 def text(about, timed, counted, busy, instructions):
     """The block; @about is a line that says what was measured where."""
-    add, strict, pairs = {}, {}, dict.fromkeys((i, m) for i, _, m, _ in timed)
+    add, each, pairs = {}, {}, dict.fromkeys((i, m) for i, _, m, _ in timed)
     for (mode, layout, segments, size), one in instructions.items():
         if "ours" in one and "stock" in one:
             add.setdefault("%s, %s" % (mode, layout), {})["%dx%d" % (segments, size)] = \
                 one["ours"]["both"] / one["stock"]["both"]
-    for kernel in plan.KERNELS:
-        strict["strict, " + kernel] = {
-            CELLS[cell]: counted.get(("intel", kernel, "strict", cell), {}).get("invalidations")
-            for cell in ("read-4096-1", "read-524288-1", "send-1514", "send-65214")}
-        strict["bounced, " + kernel] = {
-            CELLS[cell]: counted.get(("none", kernel, "bounced", cell), {}).get("bounces")
-            for cell in ("read-4096-1", "read-524288-1", "send-1514", "send-65214")}
+    for iommu, mode, what in (("intel", "strict", "invalidations"), ("none", "bounced", "bounces")):
+        for kernel in reversed(plan.KERNELS):
+            each["%s, %s" % (mode, kernel)] = {
+                CELLS[cell]: counted.get((iommu, kernel, mode, cell), {}).get(what)
+                for cell in ("read-4096-1", "read-524288-1", "send-1514", "send-65214")}
     lines = [about, "Ours divided by stock's, less is better, unless it says otherwise."]
     lines += _table("Instructions of an add and a get, segments x bytes", add)
     lines += _table("Instructions of the whole guest for a request", {
         "%s, %s" % pair: _by_cell(busy, *pair, [c for c, _ in plan.BUSY_CELLS], lambda ours, stock:
                                   ours["instructions"] / stock["instructions"])
         for pair in map(tuple, plan.BUSY)})
-    lines += _table("Invalidations (strict) and swiotlb allocations (bounced) a request",
-                    dict(sorted(strict.items(), reverse=True)))
+    lines += _table("Invalidations (strict) and swiotlb allocations (bounced) a request", each)
     lines += _table("Time of a request", {
         "%s, %s" % pair: _by_cell(timed, *pair, [c for c in CELLS if any(
             key[3] == c for key in timed)], lambda ours, stock: figures.ratio(ours["us"], stock["us"]))

@@ -424,15 +424,19 @@ class TestBase(Case):
         self.assertIn(self.cache, line)
         self.assertIn("KDIR", line)
 
-    def test_base_of_another_suite(self):
+    def suite(self, package, archive, version):
+        """A folder as foreign.sh leaves it, of a @package with an @archive of ours."""
         there = self.top + "/there"
         os.makedirs(there + "/usr/src")
-        os.rename(self.cache + "/linux-6.12.5.tar.xz",
-                  there + "/usr/src/linux-source-6.12.tar.xz")
-        doc = there + "/usr/share/doc/linux-source-6.12"
+        os.rename(archive, "%s/usr/src/%s.tar.xz" % (there, package))
+        doc = "%s/usr/share/doc/%s" % (there, package)
         os.makedirs(doc)
         with gzip.open(doc + "/changelog.Debian.gz", "wt") as log:
-            log.write("linux (6.12.5-1~bpo1+1) sid-backports; urgency=low\n")
+            log.write("linux (%s-1~bpo1+1) sid-backports; urgency=low\n" % version)
+        return there
+
+    def test_base_of_another_suite(self):
+        there = self.suite("linux-source-6.12", self.cache + "/linux-6.12.5.tar.xz", "6.12.5")
         put(self.repo, {"series/6.12/suite": "sid-backports\n", "scripts/foreign.sh":
                         "#!/bin/sh\n[ \"$*\" = 'sid-backports amd64 linux-source-6.12' ] "
                         "&& echo %s\n" % there})
@@ -447,15 +451,9 @@ class TestBase(Case):
         self.assertIn("linux-source-6.12: foreign: no network", self.fails("tree"))
 
     def test_suite_that_has_gone_on_gives_what_it_has(self):
-        there = self.top + "/there"
-        os.makedirs(there + "/usr/src")
         os.unlink(self.cache + "/linux-6.12.5.tar.xz")
-        os.rename(self.base_archive(2, {"Makefile": (MAKEFILE % 2).replace("12", "13")}),
-                  there + "/usr/src/linux-source-6.13.tar.xz")
-        doc = there + "/usr/share/doc/linux-source-6.13"
-        os.makedirs(doc)
-        with gzip.open(doc + "/changelog.Debian.gz", "wt") as log:
-            log.write("linux (6.13.2-1~bpo1+1) sid-backports; urgency=low\n")
+        there = self.suite("linux-source-6.13", self.base_archive(
+            2, {"Makefile": (MAKEFILE % 2).replace("12", "13")}), "6.13.2")
         put(self.repo, {"series/6.12/suite": "sid-backports\n", "scripts/foreign.sh":
                         "#!/bin/sh\n[ $3 != linux-source-6.12 ] && echo %s || { echo 'E: "
                         "Unable to locate package' $3 >&2; exit 1; }\n" % there})
