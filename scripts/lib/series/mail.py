@@ -3,13 +3,16 @@
 those whom the base's get_maintainer.pl names for it."""
 
 import concurrent.futures
+import contextlib
+import hashlib
+import json
 import os
 import re
 import subprocess
 
 from lib.series import lay
 from lib.series.worktree import Worktree
-from lib.util import Fail, read_entry, remove_tree
+from lib.util import Fail, read_entry, remove_tree, write_atomic
 
 BRANCH = "virtio-dma-series"        # for as long as it takes, to describe it
 
@@ -50,10 +53,26 @@ def _recipients(linux, patch):
     return found
 
 
-def _address(linux, mails):
-    """Write to whom each of @mails goes into it, and everybody into the first."""
+def _address(paths, mails):
+    """Write to whom each of @mails goes into it, and everybody into the first.  It takes
+    get_maintainer.pl seconds to say, so what it said of the same patch is kept."""
+    linux, kept = paths.linux, os.path.join(paths.build, "recipients.json")
+    known, whole = {}, [read_entry(os.path.join(linux, name))[1]
+                        for name in ("MAINTAINERS", "scripts/get_maintainer.pl")
+                        if os.path.exists(os.path.join(linux, name))]
+    with contextlib.suppress(TypeError, ValueError):
+        known = json.loads(read_entry(kept)[1])
+
+    def ask(mail):
+        # The patch from its message on: the commit's name changes with those before it.
+        text = read_entry(mail)[1].partition(b"\nSubject:")[2]
+        key = hashlib.sha256(b"\0".join([*whole, text])).hexdigest()
+        return key, known.get(key) or _recipients(linux, mail)
+
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        each = list(pool.map(lambda mail: _recipients(linux, mail), mails[1:]))
+        found = list(pool.map(ask, mails[1:]))
+    write_atomic(kept, json.dumps(dict(found)).encode())
+    each = [row for _, row in found]
     everybody = {key: list(dict.fromkeys(who for row in each for who in row[key]))
                  for key in ("To", "Cc")}
     for mail, found in zip(mails, [everybody, *each]):
@@ -90,7 +109,7 @@ def write(paths):
             out.write(re.sub(rb"^Subject:.*(\n .*)+", lambda m: m[0].replace(b"\n", b""),
                              text, count=1, flags=re.M))
         if os.path.exists(os.path.join(paths.linux, "scripts/get_maintainer.pl")):
-            _address(paths.linux, [os.path.join(temp, n) for n in sorted(os.listdir(temp))])
+            _address(paths, [os.path.join(temp, n) for n in sorted(os.listdir(temp))])
         remove_tree(final)
         os.rename(temp, final)
     finally:

@@ -649,6 +649,20 @@ class TestSeries(Case):
         self.assertEqual(self.git(stock, "rev-parse", "HEAD^{tree}"),
                          self.git(self.linux, "rev-parse", "HEAD^{tree}"))
 
+    def test_get_maintainer_is_not_asked_again_of_a_patch_that_is_the_same(self):
+        asked = os.path.join(self.top, "asked")
+        self.base_archive(6, {"scripts/get_maintainer.pl": (
+            "open F, '>>', '%s'; print F \"x\\n\"; print \"A <a\\@b.c> (maintainer:X)\\n\";\n"
+            % asked)})
+        self.tree("series")
+        first = contents(self.repo + "/build/6.12/series")
+        self.tree("series")
+        self.assertEqual(contents(self.repo + "/build/6.12/series"), first)
+        self.assertEqual(get(asked), "x\n" * 3)
+        put(self.repo, {"series/6.12/0002-access/message": "virtio: show it\n"})
+        self.tree("series")
+        self.assertEqual(get(asked), "x\n" * 4)
+
     def test_get_maintainer_that_fails_is_named(self):
         self.base_archive(6, {"scripts/get_maintainer.pl": "die 'no MAINTAINERS';\n"})
         self.assertIn("get_maintainer.pl cannot say whom 0001-", self.fails("series"))
