@@ -1,13 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/each.sh
-#	 scripts/each.sh guest
-# Build the guest's kernel after each patch of the series in turn: each must
-# build by itself, and our files without a warning with W=1, those that no
-# kernel is built from yet as well.  A tree that has been built before is not
-# built again.  The last line is "N passed, N failed, N skipped".
-# With "guest", in build/BASE/each: what each.py boots there, build-each/guest.cpio
-# beside the kernel.
+# usage: scripts/each.sh one|guest
+# The part of each.py that builds, run in build/BASE/each after a patch.
+# "one" builds the guest's kernel, and our files without a warning with W=1, those
+# that no kernel is built from yet as well; the verdict goes to a line of
+# build/BASE/logs/.each-results.  A tree that has been built before is not built
+# again.
+# "guest" builds what each.py boots there: build-each/guest.cpio beside the kernel.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -15,20 +14,7 @@ out=$root/build/${BASE:-6.12}
 results=$out/logs/.each-results
 passed=$out/logs/.each-passed
 
-if [ $# -eq 0 ]; then
-	mkdir -p "$out/logs"
-	: >"$results"
-	touch "$passed"
-	scripts/tree.py each -- "$root/scripts/each.sh" one
-	good=$(grep -c '^PASS' "$results" || test $? = 1)
-	bad=$(grep -c '^FAIL' "$results" || test $? = 1)
-	echo "$good passed, $bad failed, 0 skipped"
-	[ "$bad" -eq 0 ] && [ "$good" -gt 0 ]
-	exit
-fi
-case $1 in one|guest) ;; *) sed -n '3,4s/^#.//p' "$0" >&2; exit 2 ;; esac
-
-# --- after one patch; tree.py says where the tree is by running us in it ---
+case ${1-} in one|guest) ;; *) sed -n '3s/^# //p' "$0" >&2; exit 2 ;; esac
 
 # shellcheck source-path=SCRIPTDIR
 . "$root/scripts/lib/kbuild.sh"
