@@ -167,7 +167,8 @@ def main():
         if reason:
             raise report.Failure(reason)
     if not wish.no_build:
-        rows.build(plan.KERNELS, ["bench"], modules=[("bench", k) for k in plan.KERNELS])
+        rows.build(plan.KERNELS, ["bench"],
+                   modules=[(m, k) for m in ("bench", "busy") for k in plan.KERNELS])
     building = close.seconds()
     with report.Progress() as progress:
         run = Run(quick, wish, progress)

@@ -160,9 +160,12 @@ if [ "$flavour" = bench ]; then
 	program net-bench -I$tests $tests/vtest.c $tests/vtest_net.c
 	mkdir "$root/usr/lib/bench"
 	for kernel in ours stock; do
-		module=$out/bench/vring_bench-$kernel.ko
-		[ -e "$module" ] || die "$module is missing: run scripts/module.sh bench $kernel"
-		cp "$module" "$root/usr/lib/bench/"
+		for name in bench busy; do
+			module=$out/$name/vring_$name-$kernel.ko
+			[ -e "$module" ] ||
+				die "$module is missing: run scripts/module.sh $name $kernel"
+			cp "$module" "$root/usr/lib/bench/"
+		done
 	done
 	pack_fio
 fi

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: scripts/module.sh bench ours|stock
+# usage: scripts/module.sh bench|busy ours|stock
 #        scripts/module.sh race kcsan
 #        scripts/module.sh misuse kmsan|kmsan-stock|debug
 # Build a module of tools/testing/vring against a kernel that scripts/kernel.sh
@@ -14,9 +14,9 @@ name=${1-}
 flavour=${2-}
 out=$PWD/build/${BASE:-6.12}
 case $name-$flavour in
-bench-ours|race-kcsan|misuse-kmsan|misuse-debug)
+bench-ours|busy-ours|race-kcsan|misuse-kmsan|misuse-debug)
 	src=$out/linux localversion=-virtio-dma ;;
-bench-stock|misuse-kmsan-stock)
+bench-stock|busy-stock|misuse-kmsan-stock)
 	src=$out/stock localversion= ;;
 *)	sed -n '3,5s/^# //p' "$0" >&2; exit 2 ;;
 esac
@@ -54,7 +54,7 @@ kmake() { make --no-print-directory -C "$src" O="build-$flavour" CC="$cc" LOCALV
 	grep -E '(error|Error|undefined|\*\*\*)' "$log" | head -n 10 >&2
 	die "the module does not build for $flavour: see $log"
 }
-! grep -E '/(bench|race|misuse)/.*: warning: ' "$log" >&2 || die "warnings: see $log"
+! grep -E '/(bench|busy|race|misuse)/.*: warning: ' "$log" >&2 || die "warnings: see $log"
 strip --strip-debug -o "$module" "$folder/$name/vring_$name.ko"
 echo "$state" >"$module.state"
 echo "module: $module"
