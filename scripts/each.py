@@ -12,7 +12,7 @@ PATTERNs choose patches by name.
 A test in userspace that needs what a ring has not got yet is skipped; each runs with
 every 11th of its variants, or every EVERY-th.  Instructions are those of the split
 layout, with 1 segment of 256 bytes and with 64 of a page; of both layouts and of all
-lengths in build/BASE/each.json.  The patch that adds split.c, which is not built yet,
+lengths in build/BASE/each.json, and build/BASE/each.txt is a block for a mail.  The patch that adds split.c, which is not built yet,
 has the figures of the base's ring.  The last line is "N passed, N failed, N skipped".
 """
 
@@ -107,13 +107,13 @@ def boots(name, progress):
     """({mode: problem or ""}, {mode: {layout: [case]}}) of two boots."""
     good, counted = {}, {}
     files = initrd()
-    for append, access, plain in BOOTS:
-        machine = Machine("intel", [Device("blk", disk, **how) for disk, how in DISKS],
-                          smp=1, icount=True, extra=["-device", "edu"])
-        guest = vm.Guest("each-%s-%s" % (name, access),
-                         EACH + "/build-each/arch/x86/boot/bzImage", files, machine, append,
-                         ["each"], bench.TIMEOUT, progress=progress)
-        result = vm.boot_all([guest])[0]
+    guests = [vm.Guest("each-%s-%s" % (name, access),
+                       EACH + "/build-each/arch/x86/boot/bzImage", files,
+                       Machine("intel", [Device("blk", disk, **how) for disk, how in DISKS],
+                               smp=1, icount=True, extra=["-device", "edu"]),
+                       append, ["each"], bench.TIMEOUT, progress=progress)
+              for append, access, _ in BOOTS]
+    for (_, access, plain), result in zip(BOOTS, vm.boot_all(guests)):
         problem = result.problems[0] if result.problems else ""
         for mode in (access, plain):
             good[mode] = good.get(mode) or problem
@@ -194,6 +194,22 @@ def table(found):
             for row in found]
 
 
+def letter(found):
+    """The rings' lines of the table as a block of a mail, in at most 75 columns."""
+    def line(name, cells):
+        return name[:32].ljust(33) + "".join("%7s" % c for c in cells) + "\n"
+
+    lines = [["%dx%d" % case, *[""] * (len(MODES) - 1)] for case in CASES]
+    text = ("Instructions of an add and a get of the split layout after each patch of\n"
+            "the ring, by segments x bytes and mode; the first line is the base's ring\n\n" +
+            line("", sum(lines, [])) + line("", [m[:6] for m in MODES] * len(CASES)))
+    for row in found:
+        cells = [instructions(row, mode, *case) for case in CASES for mode in MODES]
+        if set(cells) != {"-"}:
+            text += line(row["patch"], cells)
+    return text
+
+
 def count(found, close):
     """Each build, each ring's unit tests and each of its modes is a result."""
     for row in found:
@@ -228,6 +244,9 @@ def main():
               "of the split layout, by mode and segments")
     count(found, close)
     close.write("each", {"patches": found, "modes": list(MODES)})
+    if not wish.rows:
+        with open(report.BUILD + "/each.txt", "w", encoding="utf-8") as out:
+            out.write(letter(found))
     return close.status()
 
 

@@ -53,6 +53,14 @@ class Table(unittest.TestCase):
             "PASS", "FAIL 9/10", "FAIL", "-", "150", "-", "-", "4300", "-"])
         self.assertEqual(len(each.HEADER), len(each.table([found])[0]))
 
+    def test_a_mail_has_the_rings_in_lines_that_fit(self):
+        cases = [{"segments": 64, "bytes": 4096, "add": 440000, "get": 19180}]
+        text = each.letter([row(), row(patch="0029-virtio-ring-reset-interrupt",
+                                       instructions={"strict": {"split": cases}})])
+        self.assertLessEqual(max(map(len, text.splitlines())), 75)
+        self.assertRegex(text, r"0029-virtio-ring-reset-interrupt( +-){5} +459180\n$")
+        self.assertNotIn("0022", text)
+
     def test_each_build_unit_run_and_mode_is_a_result(self):
         close = rows.Close()
         with mock.patch.object(each.report, "say"):

@@ -15,6 +15,8 @@ from lib.series.worktree import Worktree
 from lib.util import Fail, read_entry, remove_tree, write_atomic
 
 BRANCH = "virtio-dma-series"        # for as long as it takes, to describe it
+# What the cover may have a line @NAME@ for, and the verb that prints it.
+TABLES = {"figures": "bench", "steps": "each"}
 
 
 def _cover(paths):
@@ -26,13 +28,14 @@ def _cover(paths):
     if not body.strip() or not body.startswith("\n"):
         raise Fail("%s: write the cover letter's subject in the first line, leave "
                    "the second empty, then its text" % where)
-    if "\n@figures@\n" in body:      # what make bench printed, as it was copied there
-        figures = read_entry(os.path.join(paths.root, "series", paths.base, "figures"))
-        if not figures:
-            raise Fail("%s has a line @figures@ and there is no series/%s/figures: copy "
-                       "build/%s/bench.txt of a make bench there"
-                       % (where, paths.base, paths.base))
-        body = body.replace("@figures@", figures[1].decode().strip())
+    for name, verb in TABLES.items():
+        if "@%s@" % name in body.split("\n"):
+            table = read_entry(os.path.join(paths.root, "series", paths.base, name))
+            if not table:
+                raise Fail("%s has a line @%s@ and there is no series/%s/%s: copy "
+                           "build/%s/%s.txt of a make %s there" % (
+                               where, name, paths.base, name, paths.base, verb, verb))
+            body = body.replace("@%s@" % name, table[1].decode().strip())
     return subject.strip(), body.strip()
 
 

@@ -677,6 +677,11 @@ class TestSeries(Case):
         self.assertIn("It costs:\n\nread  0.50\n\nEnd.",
                       get(self.repo, "build/6.12/series/0000-cover-letter.patch"))
 
+    def test_steps_of_the_cover_are_those_of_make_each(self):
+        put(self.repo, {"series/6.12/cover": "virtio: it\n\nBy patch:\n\n@steps@\n"})
+        self.assertIn("no series/6.12/steps: copy build/6.12/each.txt of a make each",
+                      self.fails("series"))
+
     def test_no_cover(self):
         os.unlink(self.repo + "/series/6.12/cover")
         self.assertIn("series/6.12/cover", self.fails("series"))
