@@ -197,12 +197,12 @@ def table(found):
 def letter(found):
     """The rings' lines of the table as a block of a mail, in at most 75 columns."""
     def line(name, cells):
-        return name[:32].ljust(33) + "".join("%7s" % c for c in cells) + "\n"
+        return (name[:32].ljust(33) + "".join("%7s" % c for c in cells)).rstrip() + "\n"
 
     lines = [["%dx%d" % case, *[""] * (len(MODES) - 1)] for case in CASES]
     text = ("Instructions of an add and a get of the split layout after each patch of\n"
             "the ring, by segments x bytes and mode; the first line is the base's ring\n\n" +
-            line("", sum(lines, [])) + line("", [m[:6] for m in MODES] * len(CASES)))
+            line("", sum(lines, [])) + line("", ["phys", "ident", "strict"] * len(CASES)))
     for row in found:
         cells = [instructions(row, mode, *case) for case in CASES for mode in MODES]
         if set(cells) != {"-"}:
