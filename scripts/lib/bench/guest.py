@@ -4,6 +4,7 @@
 import collections
 import os
 import re
+import statistics
 from dataclasses import dataclass
 
 from lib import report, trace
@@ -308,15 +309,15 @@ def instructions(rows, progress):
             for guest, result in zip(guests, vm.boot_all(guests))]
 
 
-def busy(iommus, progress):
-    """{(iommu, kernel, mode, cell): figures}: what the whole guest spends on a request, in
-    a boot of each."""
-    keys, guests = plan.busy_rows(iommus), []
-    for iommu, kernel, mode in keys:
+def busy(iommus, boots, progress):
+    """{(iommu, kernel, mode, cell): figures}: what the whole guest spends on a request, the
+    median of so many boots of each.  How often it falls asleep differs from boot to boot."""
+    keys, guests = plan.busy_rows(iommus) * boots, []
+    for number, (iommu, kernel, mode) in enumerate(keys):
         bench = machine(iommu, False, mode != "physical")
         bench.smp, bench.icount = 1, True
         guests.append(vm.Guest(machine=bench, **settings(
-            ("busy", iommu, kernel, mode), kernel, mode,
+            ("busy", iommu, kernel, mode, number), kernel, mode,
             ["module:vring_busy-" + kernel] +
             ["busy:%s:%d" % cell for cell in plan.BUSY_CELLS], progress)))
     found = {}
@@ -325,7 +326,6 @@ def busy(iommus, progress):
         progress.line("bench: the whole guest, %s, %s, %s: %d kinds of request" % (
             plan.IOMMU_NAMES[key[0]], *key[1:], len(counts)))
         for cell, seen in counts.items():
-            found[key + (cell,)] = {
-                "requests": seen["requests"],
-                "instructions": seen["instructions"] / seen["requests"]}
-    return found
+            found.setdefault(key + (cell,), []).append(seen["instructions"] / seen["requests"])
+    return {key: {"instructions": statistics.median(runs), "boots": runs}
+            for key, runs in found.items()}

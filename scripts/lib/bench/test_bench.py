@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+import types
 import unittest
 from unittest import mock
 
@@ -317,6 +318,24 @@ class Plan(unittest.TestCase):
             ("none", "ours", "physical"), ("none", "stock", "physical"),
             ("none", "ours", "bounced"), ("none", "stock", "bounced")])
         self.assertEqual(plan.busy_rows(("amd", "virtio")), [])
+
+    def test_the_whole_guest_is_the_median_of_its_boots(self):
+        said = [iter(n) for n in ([7, 70, 20], [90, 30, 60])]   # of ours, of stock
+
+        def boot(guests):
+            self.assertEqual(len({g.name for g in guests}), 6)
+            return [types.SimpleNamespace(output=[
+                "bench: busy rr requests=10 instructions=%d" % next(said[i % 2])])
+                    for i in range(len(guests))]
+
+        with mock.patch.object(bench_guest.vm, "boot_all", boot), \
+                mock.patch.object(bench_guest.vm, "_built", lambda name, *_: name), \
+                mock.patch.object(plan, "BUSY", [("none", "physical")]), \
+                mock.patch.object(bench_guest, "checked", lambda _, result: result), \
+                mock.patch.object(bench_guest.vm, "Guest", lambda **k: types.SimpleNamespace(**k)):
+            found = bench_guest.busy(("none",), 3, mock.Mock())
+        self.assertEqual({k[1]: v["instructions"] for k, v in found.items()},
+                         {"ours": 2.0, "stock": 6.0})
 
     def test_only_the_physical_have_no_access_platform(self):
         for access in (False, True):
