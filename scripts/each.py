@@ -12,8 +12,9 @@ PATTERNs choose patches by name.
 A test in userspace that needs what a ring has not got yet is skipped; each runs with
 every 11th of its variants, or every EVERY-th.  Instructions are those of the split
 layout, with 1 segment of 256 bytes and with 64 of a page; of both layouts and of all
-lengths in build/BASE/each.json, and build/BASE/each.txt is a block for a mail.  The patch that adds split.c, which is not built yet,
-has the figures of the base's ring.  The last line is "N passed, N failed, N skipped".
+lengths in build/BASE/each.json, and build/BASE/each.txt is a block for a mail.  The
+patch that adds split.c, which is not built yet, has the figures of the base's ring.
+The last line is "N passed, N failed, N skipped".
 """
 
 import json
